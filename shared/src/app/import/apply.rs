@@ -1,0 +1,317 @@
+//! Applying: one chunk's plan is written, record by record, each under the version it was compared with. The
+//! before-images of a batch are kept first, once; whatever a replay counts, it counts from them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures::stream::{self, StreamExt};
+
+use super::pages::{Chunk, EntryWriter, JournalEntry};
+use super::plan::{BATCH, Candidate, set_aside};
+use super::{ImportStep, StepError};
+use crate::domain::plan::{
+    CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, compare, count_as, missing,
+};
+use crate::domain::record::{Base, Digest, MAPPER_VERSION, Record, RecordKey, Standing, StoredRecord};
+use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState};
+use crate::domain::warning::Code;
+use crate::ports::PortError;
+use crate::ports::catalog::Expect;
+use crate::ports::runs::PageKind;
+
+/// Writes under way at once.
+const CONCURRENCY: usize = 16;
+/// How often a write is tried anew after someone else was first.
+const TRIES: u32 = 3;
+
+/// One record to write: what was decided, and the source where there is one.
+struct Task {
+    entry: PlanEntry,
+    key: RecordKey,
+    source: Option<Fingerprinted>,
+}
+
+/// What became of a task.
+struct Done {
+    entry: PlanEntry,
+    counts: Counts,
+    /// Codes that the plan did not have.
+    codes: Vec<Code>,
+    cost: Cost,
+}
+
+/// What one chunk has added up so far.
+#[derive(Default)]
+struct Tally {
+    counts: Counts,
+    warnings: CodeCounts,
+    cost: Cost,
+    batches: u32,
+}
+
+impl ImportStep {
+    pub(super) async fn apply_chunk(
+        &self,
+        run: Run,
+        chunk: ChunkId,
+        generation: u32,
+    ) -> Result<(), StepError> {
+        let current = run.state == RunState::Applying && generation == run.generation;
+        let done = !current
+            || self.runs.receipt(&run.store, &run.id, Phase::Apply, generation, chunk).await?.is_some();
+        if !done {
+            let receipt = if run.cancel_requested {
+                Self::receipt(&run, chunk, Tally::default(), 0, true)
+            } else {
+                self.apply(&run, chunk).await?
+            };
+            self.runs.put_receipt(&run.store, &run.id, &receipt, &mut Cost::default()).await?;
+        }
+        self.advance(&run.store, run.provider, &run.id).await
+    }
+
+    async fn apply(&self, run: &Run, chunk: ChunkId) -> Result<Receipt, StepError> {
+        let plan = self.runs.receipt(&run.store, &run.id, Phase::Plan, run.generation, chunk).await?;
+        let plan = plan.ok_or_else(|| crate::app::error::AppError::bug("a chunk without a plan"))?;
+        let place = self.place(run, chunk);
+        let mut tally = Tally::default();
+        let mut results = EntryWriter::new(place, PageKind::Result);
+        let mut entries: HashMap<_, PlanEntry> = HashMap::new();
+        for entry in self.missing_entries(run, chunk, plan.pages.len() as u32, &mut tally.cost).await? {
+            entries.insert((entry.kind, entry.external_id), entry);
+        }
+        if !entries.values().any(|entry| entry.outcome.writes()) {
+            tally.counts = plan.counts;
+        } else if chunk.feed == Feed::Missing {
+            let mut tasks: Vec<Task> = entries
+                .into_values()
+                .map(|entry| {
+                    let key =
+                        RecordKey { source: run.source, kind: entry.kind, external_id: entry.external_id };
+                    Task { entry, key, source: None }
+                })
+                .collect();
+            tasks.retain(|task| task.entry.outcome.writes());
+            tasks.sort_by_key(|task| task.key);
+            for batch in in_batches(tasks) {
+                self.apply_batch(run, place, batch, &mut tally, &mut results).await?;
+            }
+        } else {
+            let mut items = self.open(run, chunk, &mut tally.cost).await?;
+            loop {
+                let batch = items.batch(run).await?;
+                if batch.is_empty() {
+                    break;
+                }
+                let tasks = tasks(batch, &mut entries, &mut tally.counts);
+                self.apply_batch(run, place, tasks, &mut tally, &mut results).await?;
+            }
+        }
+        let batches = tally.batches;
+        let pages = results.finish(&mut tally.cost).await?.len() as u32;
+        let mut receipt = Self::receipt(run, chunk, tally, batches, false);
+        receipt.result_pages = pages;
+        (receipt.lines, receipt.roots) = (plan.lines, plan.roots);
+        Ok(receipt)
+    }
+
+    fn receipt(run: &Run, chunk: ChunkId, tally: Tally, journal_pages: u32, skipped: bool) -> Receipt {
+        Receipt {
+            phase: Phase::Apply,
+            generation: run.generation,
+            chunk,
+            lines: 0,
+            roots: 0,
+            orphans: 0,
+            whole: true,
+            skipped,
+            counts: tally.counts,
+            warnings: tally.warnings,
+            cost: tally.cost,
+            pages: Vec::new(),
+            result_pages: 0,
+            journal_pages,
+        }
+    }
+
+    async fn apply_batch(
+        &self,
+        run: &Run,
+        place: Chunk<'_>,
+        tasks: Vec<Task>,
+        tally: &mut Tally,
+        results: &mut EntryWriter<'_>,
+    ) -> Result<(), StepError> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<RecordKey> = tasks.iter().map(|task| task.key).collect();
+        let stored = self.catalog.get(&run.store, &keys, true, &mut tally.cost).await?;
+        let journal = self.journal(place, tally.batches, &keys, &stored, &mut tally.cost).await?;
+        tally.batches += 1;
+        let mut before: BTreeMap<RecordKey, Option<StoredRecord>> = BTreeMap::new();
+        for entry in &journal {
+            before.insert(entry.key(run.source), entry.stored(run.source)?);
+        }
+        let work = tasks.into_iter().zip(stored).map(|(task, now)| {
+            let before = before.remove(&task.key).flatten();
+            self.write(run, task, before, now)
+        });
+        // Each write is on a key of its own, so their order means nothing; results keep the order of the tasks.
+        let done: Vec<Result<Done, StepError>> = stream::iter(work).buffered(CONCURRENCY).collect().await;
+        for done in done {
+            let done = done?;
+            tally.counts.merge(&done.counts);
+            tally.cost.add(done.cost);
+            for code in &done.codes {
+                *tally.warnings.entry(*code).or_default() += 1;
+            }
+            if !done.codes.is_empty() {
+                results.push(&done.entry, &mut tally.cost).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The before-images of a batch: those of an earlier attempt where there was one.
+    async fn journal(
+        &self,
+        place: Chunk<'_>,
+        batch: u32,
+        keys: &[RecordKey],
+        stored: &[Option<StoredRecord>],
+        cost: &mut Cost,
+    ) -> Result<Vec<JournalEntry>, StepError> {
+        if let Some(entries) = place.journal(batch, cost).await? {
+            return Ok(entries);
+        }
+        let entries: Result<Vec<_>, _> =
+            keys.iter().zip(stored).map(|(key, stored)| JournalEntry::new(key, stored.as_ref())).collect();
+        let entries = entries?;
+        place.put_journal(batch, &entries, cost).await?;
+        Ok(entries)
+    }
+
+    /// Writes one record. `before` is what it was when this chunk was first tried, `now` what it is.
+    async fn write(
+        &self,
+        run: &Run,
+        task: Task,
+        before: Option<StoredRecord>,
+        mut now: Option<StoredRecord>,
+    ) -> Result<Done, StepError> {
+        let mut cost = Cost::default();
+        let version = |stored: &Option<StoredRecord>| stored.as_ref().map_or(0, |stored| stored.version);
+        for _ in 0..TRIES {
+            if now.as_ref().is_some_and(|stored| stored.written_run == run.id) {
+                // An earlier attempt wrote it; what it did is read off the before-image.
+                cost.catalogue_writes += 1;
+                let counts = decide(&task, before.as_ref(), run).counts;
+                return Ok(Done { entry: task.entry, counts, codes: Vec::new(), cost });
+            }
+            let moved = version(&now) != task.entry.version;
+            let source_moved = task.source.as_ref().is_some_and(|source| source.digest != task.entry.source);
+            if source_moved || moved && (run.from_preview.is_some() || task.source.is_none()) {
+                return Ok(refused(task, Outcome::Blocked, Code::RunPlanStale, cost));
+            }
+            let compared = decide(&task, now.as_ref(), run);
+            let Some(merged) = &compared.merged else {
+                return Ok(Done { entry: task.entry, counts: compared.counts, codes: Vec::new(), cost });
+            };
+            let record = next_version(run, &task, now.as_ref(), compared.outcome, merged);
+            let expect = now.as_ref().map_or(Expect::Absent, |stored| Expect::Version(stored.version));
+            match self.catalog.put(&run.store, &record, expect, &mut cost).await {
+                Ok(()) => {
+                    return Ok(Done { entry: task.entry, counts: compared.counts, codes: Vec::new(), cost });
+                }
+                Err(PortError::Conflict) => {
+                    let mut again = self.catalog.get(&run.store, &[task.key], true, &mut cost).await?;
+                    now = again.pop().flatten();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(refused(task, Outcome::Failed, Code::RunItemFailed, cost))
+    }
+}
+
+/// The tasks of a batch; what is not to be written is counted here.
+fn tasks(
+    batch: Vec<Candidate>,
+    entries: &mut HashMap<(crate::domain::record::Kind, u64), PlanEntry>,
+    counts: &mut Counts,
+) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for candidate in batch {
+        match entries.remove(&(candidate.key.kind, candidate.key.external_id)) {
+            Some(entry) if entry.outcome.writes() => {
+                tasks.push(Task { entry, key: candidate.key, source: Some(candidate.source) });
+            }
+            Some(entry) => counts.merge(&count_as(&candidate.source.record, entry.outcome)),
+            None => counts.merge(&count_as(&candidate.source.record, Outcome::Unchanged)),
+        }
+    }
+    tasks
+}
+
+fn in_batches(tasks: Vec<Task>) -> Vec<Vec<Task>> {
+    let mut batches: Vec<Vec<Task>> = Vec::new();
+    for task in tasks {
+        match batches.last_mut() {
+            Some(batch) if batch.len() < BATCH => batch.push(task),
+            _ => batches.push(vec![task]),
+        }
+    }
+    batches
+}
+
+/// The comparison that a task stands for, with a record as it is or was.
+fn decide(task: &Task, stored: Option<&StoredRecord>, run: &Run) -> Comparison {
+    match (&task.source, stored) {
+        (Some(source), stored) => compare(source, stored, &run.id),
+        (None, Some(stored)) => missing(stored, &run.id),
+        (None, None) => {
+            let nothing = Fingerprinted {
+                record: Record::empty(task.key.kind),
+                digest: Digest(0),
+                base: Base::default(),
+            };
+            Comparison { counts: Counts::default(), ..set_aside(&nothing, Outcome::Blocked) }
+        }
+    }
+}
+
+fn next_version(
+    run: &Run,
+    task: &Task,
+    now: Option<&StoredRecord>,
+    outcome: Outcome,
+    merged: &Record,
+) -> StoredRecord {
+    let standing = match outcome {
+        Outcome::Missing => Standing::Missing { since: run.id.clone() },
+        _ => Standing::Active,
+    };
+    let (digest, base) = match (&task.source, now) {
+        (Some(source), _) => (source.digest, source.base.clone()),
+        (None, Some(stored)) => (stored.digest, stored.base.clone()),
+        (None, None) => (Digest(0), Base::default()),
+    };
+    StoredRecord {
+        key: task.key,
+        version: now.map_or(0, |stored| stored.version) + 1,
+        written_run: run.id.clone(),
+        standing,
+        digest,
+        base,
+        mapper: MAPPER_VERSION,
+        record: merged.clone(),
+    }
+}
+
+fn refused(task: Task, outcome: Outcome, code: Code, cost: Cost) -> Done {
+    let mut entry = task.entry;
+    entry.outcome = outcome;
+    entry.codes.push(code);
+    let counts = task.source.map_or_else(Counts::default, |source| count_as(&source.record, outcome));
+    Done { entry, counts, codes: vec![code], cost }
+}

@@ -1,0 +1,192 @@
+//! What is stored and was not seen. Looked for only after a scan that is proven complete.
+
+use std::collections::HashSet;
+
+use super::ImportStep;
+use super::StepError;
+use super::plan::{Planner, PreviewPlan, Promise};
+use crate::domain::plan::{CodeCounts, Comparison, Counts, Outcome, PlanEntry, missing};
+use crate::domain::record::{Digest, Kind, RecordKey, Resource, Standing, StoredRecord};
+use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run};
+use crate::domain::warning::Code;
+use crate::ports::runs::PageKind;
+
+/// More missing than this many records and than one in [`BRAKE_SHARE`] is not believed.
+const BRAKE_RECORDS: usize = 20;
+const BRAKE_SHARE: usize = 20;
+
+impl ImportStep {
+    pub(super) async fn plan_missing(
+        &self,
+        run: &Run,
+        chunk: ChunkId,
+        cost: &mut Cost,
+    ) -> Result<Receipt, StepError> {
+        let receipts = self.runs.receipts(&run.store, &run.id, Phase::Plan, run.generation).await?;
+        let mut planner = Planner::new(run, self.place(run, chunk));
+        let preview = PreviewPlan::of(self, run).await?;
+        for (kind, feed) in [
+            (Kind::Warehouse, Feed::Locations),
+            (Kind::Product, Feed::Products),
+            (Kind::Category, Feed::Collections),
+        ] {
+            if !run.feeds.contains_key(&feed) {
+                continue;
+            }
+            let of_feed: Vec<&Receipt> = receipts.iter().filter(|r| r.chunk.feed == feed).collect();
+            if of_feed.iter().any(|receipt| !receipt.whole) || self.announced_more(run, kind, &of_feed) {
+                planner.warn(Code::MissNotEvaluated, 1);
+                continue;
+            }
+            let seen = self.seen(run, &of_feed, cost).await?;
+            let (stored, gone) = self.not_seen(run, kind, &seen, cost).await?;
+            if gone.len() > BRAKE_RECORDS.max(stored / BRAKE_SHARE) {
+                planner.warn(Code::MissMassBrake, gone.len() as u64);
+                continue;
+            }
+            for external_id in gone {
+                self.plan_gone(run, kind, external_id, &mut planner, &preview, cost).await?;
+            }
+        }
+        planner.finish(chunk, run.generation, cost).await
+    }
+
+    /// Whether the shop counted more records when the run began than it delivered. It may have deleted them since;
+    /// that cannot be told apart from a scan with a hole, so nothing is taken for missing.
+    fn announced_more(&self, run: &Run, kind: Kind, receipts: &[&Receipt]) -> bool {
+        let Some(resource) = kind.shape().counts_as else { return false };
+        let roots: u64 = receipts.iter().map(|receipt| receipt.roots).sum();
+        run.announced.get(&resource).is_some_and(|announced| *announced > roots)
+    }
+
+    async fn seen(
+        &self,
+        run: &Run,
+        receipts: &[&Receipt],
+        cost: &mut Cost,
+    ) -> Result<HashSet<(Kind, u64)>, StepError> {
+        let mut seen = HashSet::new();
+        for receipt in receipts {
+            seen.extend(self.place(run, receipt.chunk).seen(cost).await?);
+        }
+        Ok(seen)
+    }
+
+    /// The number of stored records of a kind and those that were not seen.
+    async fn not_seen(
+        &self,
+        run: &Run,
+        kind: Kind,
+        seen: &HashSet<(Kind, u64)>,
+        cost: &mut Cost,
+    ) -> Result<(usize, Vec<u64>), StepError> {
+        let (mut stored, mut gone, mut cursor) = (0, Vec::new(), None);
+        loop {
+            let page = self.catalog.external_ids(&run.store, run.source, kind, cursor, cost).await?;
+            stored += page.items.len();
+            gone.extend(page.items.into_iter().filter(|id| !seen.contains(&(kind, *id))));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        // Those that were marked by an earlier run are no news, and must not trip the brake.
+        let keys: Vec<RecordKey> =
+            gone.iter().map(|id| RecordKey { source: run.source, kind, external_id: *id }).collect();
+        let mut news = Vec::new();
+        for keys in keys.chunks(100) {
+            let records = self.catalog.get(&run.store, keys, true, cost).await?;
+            let active = |stored: &StoredRecord| stored.standing == Standing::Active;
+            news.extend(records.into_iter().flatten().filter(active).map(|stored| stored.key.external_id));
+        }
+        news.sort_unstable();
+        Ok((stored, news))
+    }
+
+    async fn plan_gone(
+        &self,
+        run: &Run,
+        kind: Kind,
+        external_id: u64,
+        planner: &mut Planner<'_>,
+        preview: &PreviewPlan,
+        cost: &mut Cost,
+    ) -> Result<(), StepError> {
+        let keys: Vec<RecordKey> =
+            with_parts(kind).iter().map(|kind| RecordKey { source: run.source, kind: *kind, external_id }).collect();
+        let records = self.catalog.get(&run.store, &keys, true, cost).await?;
+        let promised = preview.entries(self, run, &keys, cost).await?;
+        let label = records.iter().flatten().next().map(label).unwrap_or_default();
+        for stored in records.into_iter().flatten().filter(|stored| stored.standing == Standing::Active) {
+            let mut compared = missing(&stored, &run.id);
+            let mut codes = Vec::new();
+            let now = Promise::new(Outcome::Missing, GONE, stored.version);
+            let shown = promised.as_ref().map(|p| p.get(&(stored.key.kind, external_id)));
+            if shown.is_some_and(|shown| now.breaks(shown)) {
+                codes.push(Code::RunPlanStale);
+                planner.warn(Code::RunPlanStale, 1);
+                compared = left_alone();
+            }
+            let entry = PlanEntry {
+                kind: stored.key.kind,
+                external_id,
+                label: label.clone(),
+                outcome: compared.outcome,
+                source: GONE,
+                version: stored.version,
+                codes,
+                diff: Vec::new(),
+            };
+            planner.keep(entry, compared, cost).await?;
+        }
+        Ok(())
+    }
+
+    /// The entries of the missing, for applying.
+    pub(super) async fn missing_entries(
+        &self,
+        run: &Run,
+        chunk: ChunkId,
+        pages: u32,
+        cost: &mut Cost,
+    ) -> Result<Vec<PlanEntry>, StepError> {
+        let mut entries = Vec::new();
+        for number in 0..pages {
+            entries.extend(self.place(run, chunk).entries(PageKind::Plan, number, cost).await?);
+        }
+        Ok(entries)
+    }
+}
+
+/// The fingerprint of what is not there.
+const GONE: Digest = Digest(0);
+
+/// A record and those that go with it.
+fn with_parts(kind: Kind) -> &'static [Kind] {
+    match kind {
+        Kind::Product => &[Kind::Product, Kind::Stock, Kind::Metafields],
+        Kind::Warehouse => &[Kind::Warehouse],
+        Kind::Stock => &[Kind::Stock],
+        Kind::Metafields => &[Kind::Metafields],
+        Kind::Category => &[Kind::Category],
+    }
+}
+
+/// What people call a record.
+pub(super) fn label(stored: &StoredRecord) -> String {
+    let name = match stored.key.kind.shape().counts_as {
+        Some(Resource::Warehouses) => "name",
+        _ => "title",
+    };
+    stored.record.get(name).as_str().unwrap_or_default().to_owned()
+}
+
+fn left_alone() -> Comparison {
+    Comparison {
+        outcome: Outcome::Blocked,
+        diff: Vec::new(),
+        counts: Counts::default(),
+        codes: CodeCounts::new(),
+        merged: None,
+    }
+}

@@ -1,0 +1,225 @@
+//! Import runs: the requests that begin, show and stop them, and the steps that carry them out.
+//!
+//! A step is idempotent: it loads its run, does its effects, writes a receipt, and lets [`ImportStep::advance`] hand
+//! over to whatever comes next. A message that comes twice finds the receipt and only hands over again.
+
+mod advance;
+mod apply;
+mod extract;
+mod missing;
+pub(crate) mod pages;
+mod plan;
+
+
+mod tmp;
+mod undo;
+mod verify;
+
+use std::sync::Arc;
+
+use self::tmp::Access;
+use crate::app::error::AppError;
+use crate::domain::ids::{ProviderId, RunId, StoreId};
+use crate::domain::run::{Failure, Run, RunEvent, RunKind, RunState};
+use crate::domain::warning::Code;
+use crate::ports::PortError;
+use crate::ports::catalog::Catalog;
+use crate::ports::provider::{Extract, MapContext, ProviderError};
+use crate::ports::queue::{Step, StepMessage, StepQueue};
+use crate::ports::runs::RunStore;
+use crate::ports::time::Clock;
+
+/// Everything that a step of a run may use.
+pub struct ImportStep {
+    /// Tokens and connectors.
+    pub access: Access,
+    /// The platform's catalogue.
+    pub extract: Arc<dyn Extract>,
+    /// Runs.
+    pub runs: Arc<dyn RunStore>,
+    /// eshopOS records.
+    pub catalog: Arc<dyn Catalog>,
+    /// The steps to come.
+    pub queue: Arc<dyn StepQueue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Bytes of a feed file that one step reads.
+    pub chunk_bytes: u64,
+}
+
+/// Receives of a message after which it would go to the dead-letter queue.
+pub const MAX_RECEIVES: u32 = 20;
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub enum Disposition {
+    /// Dealt with, for good or ill; it can go.
+    Done,
+    /// To be delivered again.
+    Retry(AppError),
+}
+
+/// Why a step stopped.
+#[derive(Debug)]
+pub(crate) enum StepError {
+    /// Trying again can help.
+    Later(AppError),
+    /// The run cannot go on.
+    Fail(Failure),
+}
+
+impl StepError {
+    pub(crate) fn fail(code: Code, detail: impl Into<String>) -> Self {
+        Self::Fail(Failure { code, detail: detail.into() })
+    }
+}
+
+impl From<PortError> for StepError {
+    fn from(error: PortError) -> Self {
+        Self::Later(error.into())
+    }
+}
+
+impl From<AppError> for StepError {
+    fn from(error: AppError) -> Self {
+        match error.code {
+            "needs_reauthorization" | "not_connected" => Self::fail(Code::ConnTokenInvalid, error.detail),
+            "missing_scopes" => Self::fail(Code::ConnScopeMissing, error.detail),
+            "shop_unavailable" => Self::fail(Code::ConnTokenInvalid, error.detail),
+            _ => Self::Later(error),
+        }
+    }
+}
+
+impl From<ProviderError> for StepError {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Malformed { why } => {
+                Self::fail(Code::SrcScanIncomplete, format!("The shop's data cannot be read: {why}."))
+            }
+            ProviderError::ResultExpired => {
+                Self::fail(Code::SrcResultExpired, "The shop's result file can no longer be downloaded.")
+            }
+            ProviderError::Refused { code } => {
+                Self::fail(Code::SrcPartialBulk, format!("The shop refused to collect the catalogue: {code}."))
+            }
+            other => AppError::from(other).into(),
+        }
+    }
+}
+
+impl ImportStep {
+    /// Carries out one step. `receives` is how often the message was delivered, this time included: on the last
+    /// delivery, what would be tried again breaks the run off instead, so that it ends truthfully.
+    #[tracing::instrument(skip_all, fields(store.id = %message.store, run.id = %message.run, step = step_name(&message.step)))]
+    pub async fn handle(&self, message: &StepMessage, receives: u32) -> Disposition {
+        let result = match self.step(message).await {
+            Err(StepError::Later(error)) if receives >= MAX_RECEIVES => {
+                tracing::error!(error = %error, "a step was given up after its last delivery");
+                let detail = format!("A step failed {receives} times; the last reason was `{}`.", error.code);
+                Err(StepError::fail(Code::RunItemFailed, detail))
+            }
+            other => other,
+        };
+        let result = match result {
+            Err(StepError::Fail(failure)) => self.break_off(message, failure).await,
+            other => other,
+        };
+        match result {
+            Ok(()) => Disposition::Done,
+            Err(StepError::Later(error)) => Disposition::Retry(error),
+            Err(StepError::Fail(failure)) => Disposition::Retry(AppError::bug(failure.detail)),
+        }
+    }
+
+    async fn step(&self, message: &StepMessage) -> Result<(), StepError> {
+        let Some(run) = self.runs.load(&message.store, message.provider, &message.run).await? else {
+            tracing::warn!("a message names no run of this store; nothing was done");
+            return Ok(());
+        };
+        if run.state.is_final() {
+            return self.stop_collecting(&run).await;
+        }
+        let stop_now = matches!(run.state, RunState::Queued | RunState::Extracting | RunState::Planning);
+        if run.cancel_requested && stop_now {
+            return self.advance(&message.store, message.provider, &message.run).await;
+        }
+        match &message.step {
+            Step::Extract if run.kind == RunKind::Undo => self.begin_undo(run).await,
+            Step::Extract => self.begin_extract(run).await,
+            Step::Poll { hop } => self.poll(run, *hop).await,
+            Step::Plan { chunk, generation } => self.plan_chunk(run, *chunk, *generation).await,
+            Step::Apply { chunk, generation } => self.apply_chunk(run, *chunk, *generation).await,
+            Step::Undo { chunk } => self.undo_chunk(run, *chunk).await,
+            Step::Verify => self.verify(run).await,
+        }
+    }
+
+    /// Ends a run that cannot go on. Whatever was applied stays and can be undone.
+    async fn break_off(&self, message: &StepMessage, failure: Failure) -> Result<(), StepError> {
+        let run = self
+            .change(&message.store, message.provider, &message.run, |run| {
+                if run.state.is_final() {
+                    return Ok(false);
+                }
+                tracing::error!(code = failure.code.as_str(), detail = %failure.detail, "the run broke off");
+                *run.warnings.entry(failure.code).or_default() += 1;
+                run.failure = Some(failure.clone());
+                run.take(RunEvent::Broke, self.clock.now()).map_err(AppError::bug)?;
+                Ok(true)
+            })
+            .await?;
+        match run {
+            Some(run) => {
+                self.settle_counts(run).await?;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Loads a run, changes it and stores it; begins again where someone else was first. The change says whether
+    /// there is anything to store. Returns the run as stored.
+    pub(crate) async fn change(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        id: &RunId,
+        mut change: impl FnMut(&mut Run) -> Result<bool, AppError>,
+    ) -> Result<Option<Run>, StepError> {
+        loop {
+            let Some(mut run) = self.runs.load(store, provider, id).await? else { return Ok(None) };
+            if !change(&mut run)? {
+                return Ok(Some(run));
+            }
+            run.updated_at = self.clock.now();
+            match self.runs.save(&mut run).await {
+                Ok(()) => return Ok(Some(run)),
+                Err(PortError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn context(run: &Run) -> MapContext {
+        MapContext {
+            currency: run.currency.clone().unwrap_or_default(),
+            stock: run.wanted.contains(&crate::domain::run::Wanted::Stock),
+        }
+    }
+
+    fn message(run: &Run, step: Step) -> StepMessage {
+        StepMessage { store: run.store.clone(), provider: run.provider, run: run.id.clone(), step }
+    }
+}
+
+fn step_name(step: &Step) -> &'static str {
+    match step {
+        Step::Extract => "extract",
+        Step::Poll { .. } => "poll",
+        Step::Plan { .. } => "plan",
+        Step::Apply { .. } => "apply",
+        Step::Undo { .. } => "undo",
+        Step::Verify => "verify",
+    }
+}

@@ -1,0 +1,339 @@
+//! The content of a run's pages: plan entries and results as JSON lines, seen ids as bytes, before-images as a
+//! checksummed series of segments.
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::domain::ids::{RunId, StoreId};
+use crate::domain::plan::PlanEntry;
+use crate::domain::record::{Base, Digest, Kind, Record, RecordKey, Source, Standing, StoredRecord};
+use crate::domain::run::{ChunkId, Cost, PageSpan};
+use crate::ports::PortError;
+use crate::ports::runs::{PageKey, PageKind, RunStore};
+
+/// Plan pages are closed above this size.
+const PLAN_PAGE_BYTES: usize = 48 * 1024;
+/// Ids on one page of seen ids: 8 bytes each, well below a page's limit.
+const SEEN_PER_PAGE: usize = 30_000;
+/// Before-images are cut into segments of this size.
+const SEGMENT_BYTES: usize = 250 * 1024;
+
+/// Where pages of one chunk stand.
+#[derive(Clone, Copy)]
+pub(crate) struct Chunk<'a> {
+    pub runs: &'a dyn RunStore,
+    pub store: &'a StoreId,
+    pub run: &'a RunId,
+    pub chunk: ChunkId,
+    pub generation: u32,
+}
+
+fn malformed(what: &'static str, why: impl ToString) -> PortError {
+    PortError::Malformed { what, why: why.to_string() }
+}
+
+impl Chunk<'_> {
+    fn key(&self, kind: PageKind, number: u32) -> PageKey {
+        PageKey { run: self.run.clone(), chunk: self.chunk, generation: self.generation, kind, number }
+    }
+
+    async fn put(
+        &self,
+        kind: PageKind,
+        number: u32,
+        bytes: Vec<u8>,
+        keep_first: bool,
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        self.runs.put_page(self.store, &self.key(kind, number), bytes, keep_first, cost).await
+    }
+
+    async fn get(&self, kind: PageKind, number: u32, cost: &mut Cost) -> Result<Option<Vec<u8>>, PortError> {
+        self.runs.page(self.store, &self.key(kind, number), cost).await
+    }
+
+    async fn expect(&self, kind: PageKind, number: u32, cost: &mut Cost) -> Result<Vec<u8>, PortError> {
+        let page = self.get(kind, number, cost).await?;
+        page.ok_or_else(|| malformed("page of a run", format!("{} {number} is gone", kind.as_str())))
+    }
+
+    /// Reads a page of plan entries or results.
+    pub async fn entries(
+        &self,
+        kind: PageKind,
+        number: u32,
+        cost: &mut Cost,
+    ) -> Result<Vec<PlanEntry>, PortError> {
+        let bytes = self.expect(kind, number, cost).await?;
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).map_err(|e| malformed("plan entry", e))).collect()
+    }
+
+    /// Writes ids that the chunk saw.
+    pub async fn put_seen(&self, seen: &[(Kind, u64)], cost: &mut Cost) -> Result<(), PortError> {
+        let mut pages: Vec<&[(Kind, u64)]> = seen.chunks(SEEN_PER_PAGE).collect();
+        // An empty last page tells the reader that there is no further one, also on a replay.
+        pages.push(&[]);
+        for (number, page) in pages.into_iter().enumerate() {
+            let mut bytes = Vec::with_capacity(page.len() * 9 + 1);
+            bytes.push(1);
+            for (kind, id) in page {
+                bytes.push(kind_tag(*kind));
+                bytes.extend_from_slice(&id.to_le_bytes());
+            }
+            self.put(PageKind::Seen, number as u32, bytes, false, cost).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the ids that the chunk saw.
+    pub async fn seen(&self, cost: &mut Cost) -> Result<Vec<(Kind, u64)>, PortError> {
+        let mut seen = Vec::new();
+        for number in 0.. {
+            let bytes = self.expect(PageKind::Seen, number, cost).await?;
+            let (chunks, rest) = bytes.get(1..).unwrap_or_default().as_chunks::<9>();
+            if !rest.is_empty() {
+                return Err(malformed("seen ids", "odd length"));
+            }
+            if chunks.is_empty() {
+                break;
+            }
+            for [tag, id @ ..] in chunks {
+                let kind = tag_kind(*tag).ok_or_else(|| malformed("seen ids", "unknown kind"))?;
+                seen.push((kind, u64::from_le_bytes(*id)));
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Writes source records that cannot be read again as a file.
+    pub async fn put_source<T: Serialize>(&self, content: &T, cost: &mut Cost) -> Result<(), PortError> {
+        let bytes = serde_json::to_vec(content).map_err(|e| malformed("source page", e))?;
+        self.put_segments(PageKind::Source, 0, &bytes, cost).await
+    }
+
+    /// Reads them back; none where they were never written.
+    pub async fn source<T: serde::de::DeserializeOwned>(&self, cost: &mut Cost) -> Result<Option<T>, PortError> {
+        let Some(bytes) = self.segments(PageKind::Source, 0, cost).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| malformed("source page", e))
+    }
+
+    /// Writes the before-images of one batch, unless an earlier attempt has done so.
+    pub async fn put_journal(
+        &self,
+        batch: u32,
+        entries: &[JournalEntry],
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let bytes = serde_json::to_vec(entries).map_err(|e| malformed("journal", e))?;
+        self.put_segments(PageKind::Journal, batch, &bytes, cost).await
+    }
+
+    /// The before-images of one batch; none where they were never written.
+    pub async fn journal(&self, batch: u32, cost: &mut Cost) -> Result<Option<Vec<JournalEntry>>, PortError> {
+        let Some(bytes) = self.segments(PageKind::Journal, batch, cost).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| malformed("journal", e))
+    }
+
+    /// Writes what an undo decided about one batch, unless an earlier attempt has done so.
+    pub async fn put_decisions<T: Serialize>(
+        &self,
+        batch: u32,
+        decisions: &[T],
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let bytes = serde_json::to_vec(decisions).map_err(|e| malformed("decisions", e))?;
+        self.put_segments(PageKind::Plan, batch, &bytes, cost).await
+    }
+
+    /// What an undo decided about one batch; none where it has not yet.
+    pub async fn decisions<T: serde::de::DeserializeOwned>(
+        &self,
+        batch: u32,
+        cost: &mut Cost,
+    ) -> Result<Option<Vec<T>>, PortError> {
+        let Some(bytes) = self.segments(PageKind::Plan, batch, cost).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| malformed("decisions", e))
+    }
+
+    /// Segments 1.. first, segment 0 with number and checksum last and only once: what an attempt left unfinished is
+    /// overwritten, what it finished stays.
+    async fn put_segments(
+        &self,
+        kind: PageKind,
+        batch: u32,
+        bytes: &[u8],
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let first = batch * SEGMENTS_PER_BATCH;
+        let mut segments = bytes.chunks(SEGMENT_BYTES);
+        let head = segments.next().unwrap_or_default();
+        let rest: Vec<&[u8]> = segments.collect();
+        if rest.len() as u32 >= SEGMENTS_PER_BATCH {
+            return Err(malformed("page of a run", "too large"));
+        }
+        for (at, segment) in rest.iter().enumerate().rev() {
+            self.put(kind, first + at as u32 + 1, segment.to_vec(), false, cost).await?;
+        }
+        let mut page = Vec::with_capacity(head.len() + 12);
+        page.extend_from_slice(&(rest.len() as u32).to_le_bytes());
+        page.extend_from_slice(&xxh3_64(bytes).to_le_bytes());
+        page.extend_from_slice(head);
+        self.put(kind, first, page, true, cost).await
+    }
+
+    async fn segments(
+        &self,
+        kind: PageKind,
+        batch: u32,
+        cost: &mut Cost,
+    ) -> Result<Option<Vec<u8>>, PortError> {
+        let first = batch * SEGMENTS_PER_BATCH;
+        let Some(page) = self.get(kind, first, cost).await? else { return Ok(None) };
+        let (Some(rest), Some(sum), Some(head)) =
+            (page.first_chunk::<4>(), page.get(4..12).and_then(|b| b.first_chunk::<8>()), page.get(12..))
+        else {
+            return Err(malformed("page of a run", "too short"));
+        };
+        let mut bytes = head.to_vec();
+        for at in 1..=u32::from_le_bytes(*rest) {
+            bytes.extend_from_slice(&self.expect(kind, first + at, cost).await?);
+        }
+        if xxh3_64(&bytes) != u64::from_le_bytes(*sum) {
+            return Err(malformed("page of a run", "the checksum does not match"));
+        }
+        Ok(Some(bytes))
+    }
+}
+
+/// Segments that one batch may take: 16 MB in all.
+const SEGMENTS_PER_BATCH: u32 = 64;
+
+fn kind_tag(kind: Kind) -> u8 {
+    match kind {
+        Kind::Warehouse => 0,
+        Kind::Product => 1,
+        Kind::Stock => 2,
+        Kind::Metafields => 3,
+        Kind::Category => 4,
+    }
+}
+
+fn tag_kind(tag: u8) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind_tag(*kind) == tag)
+}
+
+/// Collects entries and writes a page whenever one is full.
+pub(crate) struct EntryWriter<'a> {
+    chunk: Chunk<'a>,
+    kind: PageKind,
+    buffer: Vec<u8>,
+    span: Option<PageSpan>,
+    pub pages: Vec<PageSpan>,
+}
+
+impl<'a> EntryWriter<'a> {
+    pub fn new(chunk: Chunk<'a>, kind: PageKind) -> Self {
+        Self { chunk, kind, buffer: Vec::new(), span: None, pages: Vec::new() }
+    }
+
+    pub async fn push(&mut self, entry: &PlanEntry, cost: &mut Cost) -> Result<(), PortError> {
+        serde_json::to_writer(&mut self.buffer, entry).map_err(|e| malformed("plan entry", e))?;
+        self.buffer.push(b'\n');
+        let id = entry.external_id;
+        let span = self.span.get_or_insert(PageSpan { first: id, last: id, entries: 0 });
+        span.first = span.first.min(id);
+        span.last = span.last.max(id);
+        span.entries += 1;
+        if self.buffer.len() >= PLAN_PAGE_BYTES { self.flush(cost).await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self, cost: &mut Cost) -> Result<(), PortError> {
+        if let Some(span) = self.span.take() {
+            let bytes = std::mem::take(&mut self.buffer);
+            self.chunk.put(self.kind, self.pages.len() as u32, bytes, false, cost).await?;
+            self.pages.push(span);
+        }
+        Ok(())
+    }
+
+    /// Writes what is left and returns the spans of all pages.
+    pub async fn finish(mut self, cost: &mut Cost) -> Result<Vec<PageSpan>, PortError> {
+        self.flush(cost).await?;
+        Ok(self.pages)
+    }
+}
+
+/// One record as it was before a run wrote it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct JournalEntry {
+    #[serde(rename = "k")]
+    pub kind: Kind,
+    #[serde(rename = "x")]
+    pub external_id: u64,
+    /// None where there was no record.
+    #[serde(rename = "b")]
+    pub before: Option<BeforeImage>,
+}
+
+/// The stored form of a record, within a journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct BeforeImage {
+    #[serde(rename = "v")]
+    version: u64,
+    #[serde(rename = "r")]
+    written_run: RunId,
+    #[serde(rename = "s")]
+    standing: Standing,
+    #[serde(rename = "d")]
+    digest: Digest,
+    #[serde(rename = "m")]
+    mapper: u32,
+    /// Hexadecimal.
+    #[serde(rename = "b")]
+    base: String,
+    #[serde(rename = "c")]
+    content: Box<serde_json::value::RawValue>,
+}
+
+impl JournalEntry {
+    pub fn new(key: &RecordKey, before: Option<&StoredRecord>) -> Result<Self, PortError> {
+        let image = |stored: &StoredRecord| -> Result<BeforeImage, PortError> {
+            let content = stored.record.to_stored_json().map_err(|e| malformed("record", e))?;
+            let content = String::from_utf8(content).map_err(|e| malformed("record", e))?;
+            Ok(BeforeImage {
+                version: stored.version,
+                written_run: stored.written_run.clone(),
+                standing: stored.standing.clone(),
+                digest: stored.digest,
+                mapper: stored.mapper,
+                base: hex::encode(stored.base.to_bytes()),
+                content: serde_json::value::RawValue::from_string(content)
+                    .map_err(|e| malformed("record", e))?,
+            })
+        };
+        Ok(Self { kind: key.kind, external_id: key.external_id, before: before.map(image).transpose()? })
+    }
+
+    pub fn key(&self, source: Source) -> RecordKey {
+        RecordKey { source, kind: self.kind, external_id: self.external_id }
+    }
+
+    /// The record as it was; none where there was none.
+    pub fn stored(&self, source: Source) -> Result<Option<StoredRecord>, PortError> {
+        let Some(image) = &self.before else { return Ok(None) };
+        let base = hex::decode(&image.base).ok().and_then(|bytes| Base::from_bytes(&bytes));
+        Ok(Some(StoredRecord {
+            key: self.key(source),
+            version: image.version,
+            written_run: image.written_run.clone(),
+            standing: image.standing.clone(),
+            digest: image.digest,
+            base: base.ok_or_else(|| malformed("journal", "odd base"))?,
+            mapper: image.mapper,
+            record: Record::from_stored_json(self.kind, image.content.get().as_bytes())
+                .map_err(|e| malformed("journal", e))?,
+        }))
+    }
+}
+

@@ -1,0 +1,440 @@
+//! Planning: one chunk is read, mapped and compared with what is stored. Nothing but the plan is written.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::pages::{Chunk, EntryWriter};
+use super::{ImportStep, StepError};
+use crate::app::error::AppError;
+use crate::domain::plan::{
+    CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, compare, count_as,
+};
+use crate::domain::record::{Digest, Kind, RecordKey, StoredRecord};
+use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState};
+use crate::domain::warning::{Code, Severity};
+use crate::ports::provider::{MAX_JOINED_BYTES, RangeReader, RangeTally, SourceItem};
+use crate::ports::runs::PageKind;
+
+/// Records that are compared at once.
+pub(super) const BATCH: usize = 50;
+
+/// One source record of a batch, ready to compare.
+pub(super) struct Candidate {
+    pub key: RecordKey,
+    pub label: String,
+    pub source: Fingerprinted,
+    pub codes: Vec<Code>,
+    pub truncated: bool,
+}
+
+/// Where source items come from: a range of a file, or the page of locations.
+pub(super) enum Items {
+    Range(Box<dyn RangeReader>),
+    List(std::vec::IntoIter<SourceItem>, RangeTally),
+}
+
+impl Items {
+    pub async fn next(&mut self) -> Result<Option<SourceItem>, StepError> {
+        match self {
+            Self::Range(reader) => Ok(reader.next().await?),
+            Self::List(items, tally) => Ok(items.next().inspect(|_| {
+                tally.lines += 1;
+                tally.roots += 1;
+            })),
+        }
+    }
+
+    pub fn tally(&self) -> RangeTally {
+        match self {
+            Self::Range(reader) => reader.tally(),
+            Self::List(_, tally) => *tally,
+        }
+    }
+
+    /// The next records to compare, about [`BATCH`] of them; none at the end.
+    pub async fn batch(&mut self, run: &Run) -> Result<Vec<Candidate>, StepError> {
+        let mut batch = Vec::with_capacity(BATCH + 2);
+        while batch.len() < BATCH {
+            let Some(item) = self.next().await? else { break };
+            for (kind, record) in item.records {
+                let belongs = |resource| {
+                    kind.shape().counts_as == Some(resource)
+                        || kind.shape().children.iter().any(|list| list.resource == resource)
+                };
+                batch.push(Candidate {
+                    key: RecordKey { source: run.source, kind, external_id: item.external_id },
+                    label: item.label.clone(),
+                    source: Fingerprinted::new(record),
+                    codes: item.codes.iter().filter(|(r, _)| belongs(*r)).map(|(_, code)| *code).collect(),
+                    truncated: item.truncated,
+                });
+            }
+        }
+        Ok(batch)
+    }
+}
+
+impl ImportStep {
+    pub(super) async fn plan_chunk(
+        &self,
+        run: Run,
+        chunk: ChunkId,
+        generation: u32,
+    ) -> Result<(), StepError> {
+        let current = run.state == RunState::Planning && generation == run.generation;
+        let done = async {
+            Ok::<_, StepError>(
+                !current
+                    || self
+                        .runs
+                        .receipt(&run.store, &run.id, Phase::Plan, generation, chunk)
+                        .await?
+                        .is_some(),
+            )
+        };
+        if !done.await? {
+            let mut cost = Cost::default();
+            let receipt = if chunk.feed == Feed::Missing {
+                Some(self.plan_missing(&run, chunk, &mut cost).await?)
+            } else {
+                self.plan_range(&run, chunk, &mut cost).await?
+            };
+            let Some(receipt) = receipt else { return self.join_instead(&run, chunk.feed).await };
+            self.runs.put_receipt(&run.store, &run.id, &receipt, &mut Cost::default()).await?;
+        }
+        self.advance(&run.store, run.provider, &run.id).await
+    }
+
+    /// Opens a chunk's source.
+    pub(super) async fn open(&self, run: &Run, chunk: ChunkId, cost: &mut Cost) -> Result<Items, StepError> {
+        if chunk.feed == Feed::Locations {
+            let items = self.stored_locations(run, cost).await?;
+            return Ok(Items::List(items.into_iter(), RangeTally::default()));
+        }
+        let progress = run.feeds.get(&chunk.feed);
+        let (joined, file) = match progress.and_then(|p| p.file.as_ref().map(|file| (p.joined, file))) {
+            Some(open) => open,
+            None => return Ok(Items::List(Vec::new().into_iter(), RangeTally::default())),
+        };
+        let start = u64::from(chunk.index) * self.chunk_bytes;
+        let range = if joined { 0..file.size } else { start..(start + self.chunk_bytes).min(file.size) };
+        let reader = self.extract.open_range(chunk.feed, file, range, joined, &Self::context(run)).await?;
+        Ok(Items::Range(reader))
+    }
+
+    /// Reads, compares, writes the plan. None where children did not stand with their parents.
+    async fn plan_range(
+        &self,
+        run: &Run,
+        chunk: ChunkId,
+        cost: &mut Cost,
+    ) -> Result<Option<Receipt>, StepError> {
+        let place = self.place(run, chunk);
+        let mut items = self.open(run, chunk, cost).await?;
+        let preview = PreviewPlan::of(self, run).await?;
+        let names = if chunk.feed == Feed::Locations { self.local_warehouse_names(run).await? } else { Vec::new() };
+        let mut planner = Planner::new(run, place);
+        loop {
+            let batch = items.batch(run).await?;
+            if items.tally().orphans > 0 {
+                return Ok(None);
+            }
+            if batch.is_empty() {
+                break;
+            }
+            let keys: Vec<RecordKey> = batch.iter().map(|candidate| candidate.key).collect();
+            let stored = self.catalog.get(&run.store, &keys, false, cost).await?;
+            let promised = preview.entries(self, run, &keys, cost).await?;
+            for (candidate, stored) in batch.into_iter().zip(stored) {
+                let ambiguous = stored.is_none() && names.contains(&normalised(&candidate.label));
+                let promised = promised.as_ref().map(|p| p.get(&(candidate.key.kind, candidate.key.external_id)));
+                planner.take(candidate, stored.as_ref(), ambiguous, promised, cost).await?;
+            }
+        }
+        let tally = items.tally();
+        let mut receipt = planner.finish(chunk, run.generation, cost).await?;
+        (receipt.lines, receipt.roots, receipt.orphans) = (tally.lines, tally.roots, tally.orphans);
+        Ok(Some(receipt))
+    }
+
+    pub(super) fn place<'a>(&'a self, run: &'a Run, chunk: ChunkId) -> Chunk<'a> {
+        Chunk {
+            runs: self.runs.as_ref(),
+            store: &run.store,
+            run: &run.id,
+            chunk,
+            generation: run.generation,
+        }
+    }
+
+    /// Plans anew with one feed joined in memory, because its grouping was not honoured.
+    async fn join_instead(&self, run: &Run, feed: Feed) -> Result<(), StepError> {
+        let size = run.feeds.get(&feed).and_then(|p| p.file.as_ref()).map_or(0, |file| file.size);
+        if size > MAX_JOINED_BYTES {
+            return Err(StepError::fail(
+                Code::SrcOrphanChild,
+                format!("Parts of {feed:?} arrived apart from their records, in a file of {size} bytes."),
+            ));
+        }
+        tracing::warn!(feed = ?feed, bytes = size, "children stand apart from their parents; the file is joined");
+        let generation = run.generation;
+        self.change(&run.store, run.provider, &run.id, |run| {
+            if run.generation != generation || run.state != RunState::Planning {
+                return Ok(false);
+            }
+            if let Some(progress) = run.feeds.get_mut(&feed) {
+                progress.joined = true;
+                progress.chunks = 1;
+            }
+            run.generation += 1;
+            run.handed_off = false;
+            Ok(true)
+        })
+        .await?;
+        self.advance(&run.store, run.provider, &run.id).await
+    }
+
+    /// Names of warehouses that were made here and are linked to no location.
+    async fn local_warehouse_names(&self, run: &Run) -> Result<Vec<String>, StepError> {
+        let mut names = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.catalog.list(&run.store, Kind::Warehouse, cursor, 100).await?;
+            let local = page.items.iter().filter(|stored| stored.key.source.is_local());
+            names.extend(local.filter_map(|stored| stored.record.get("name").as_str().map(normalised)));
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(names);
+            }
+        }
+    }
+}
+
+fn normalised(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// Compares one candidate after the other and keeps what is worth keeping.
+pub(super) struct Planner<'a> {
+    run: &'a Run,
+    writer: EntryWriter<'a>,
+    place: Chunk<'a>,
+    seen: Vec<(Kind, u64)>,
+    counts: Counts,
+    warnings: CodeCounts,
+    whole: bool,
+}
+
+impl<'a> Planner<'a> {
+    pub fn new(run: &'a Run, place: Chunk<'a>) -> Self {
+        Self {
+            run,
+            writer: EntryWriter::new(place, PageKind::Plan),
+            place,
+            seen: Vec::new(),
+            counts: Counts::default(),
+            warnings: CodeCounts::new(),
+            whole: true,
+        }
+    }
+
+    /// Decides about one record. `promised` is what the preview said of it, where the run carries one out.
+    async fn take(
+        &mut self,
+        candidate: Candidate,
+        stored: Option<&StoredRecord>,
+        ambiguous: bool,
+        promised: Option<Option<&Promise>>,
+        cost: &mut Cost,
+    ) -> Result<(), StepError> {
+        self.seen.push((candidate.key.kind, candidate.key.external_id));
+        let mut codes = candidate.codes;
+        let mut compared = compare(&candidate.source, stored, &self.run.id);
+        let version = stored.map_or(0, |stored| stored.version);
+        if candidate.truncated {
+            self.whole = false;
+            codes.push(Code::SrcChildTruncated);
+            compared = set_aside(&candidate.source, Outcome::Failed);
+        } else if ambiguous {
+            codes.push(Code::LocMatchAmbiguous);
+            compared = set_aside(&candidate.source, Outcome::Blocked);
+        } else if promised.is_some_and(|promise| {
+            Promise::new(compared.outcome, candidate.source.digest, version).breaks(promise)
+        }) {
+            codes.push(Code::RunPlanStale);
+            compared = set_aside(&candidate.source, Outcome::Blocked);
+        } else if candidate.key.kind == Kind::Warehouse {
+            codes.extend(renamed(&compared));
+        }
+        for code in &codes {
+            *self.warnings.entry(*code).or_default() += 1;
+        }
+        let entry = PlanEntry {
+            kind: candidate.key.kind,
+            external_id: candidate.key.external_id,
+            label: candidate.label,
+            outcome: compared.outcome,
+            source: candidate.source.digest,
+            version,
+            codes,
+            diff: Vec::new(),
+        };
+        self.keep(entry, compared, cost).await
+    }
+
+    /// Counts a decision, and writes it down unless it says nothing.
+    pub async fn keep(
+        &mut self,
+        mut entry: PlanEntry,
+        compared: Comparison,
+        cost: &mut Cost,
+    ) -> Result<(), StepError> {
+        self.counts.merge(&compared.counts);
+        for (code, n) in &compared.codes {
+            *self.warnings.entry(*code).or_default() += n;
+            entry.codes.push(*code);
+        }
+        entry.codes.sort_unstable();
+        entry.codes.dedup();
+        entry.diff = compared.diff;
+        let telling = entry.codes.iter().any(|code| code.severity() >= Severity::Warning);
+        if entry.outcome != Outcome::Unchanged || telling {
+            self.writer.push(&entry, cost).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn finish(
+        self,
+        chunk: ChunkId,
+        generation: u32,
+        cost: &mut Cost,
+    ) -> Result<Receipt, StepError> {
+        self.place.put_seen(&self.seen, cost).await?;
+        let pages = self.writer.finish(cost).await?;
+        Ok(Receipt {
+            phase: Phase::Plan,
+            generation,
+            chunk,
+            lines: 0,
+            roots: 0,
+            orphans: 0,
+            whole: self.whole,
+            skipped: false,
+            counts: self.counts,
+            warnings: self.warnings,
+            cost: *cost,
+            pages,
+            result_pages: 0,
+            journal_pages: 0,
+        })
+    }
+
+    pub fn warn(&mut self, code: Code, n: u64) {
+        *self.warnings.entry(code).or_default() += n;
+    }
+}
+
+/// A record that is not written, with everything in it.
+pub(super) fn set_aside(source: &Fingerprinted, outcome: Outcome) -> Comparison {
+    Comparison {
+        outcome,
+        diff: Vec::new(),
+        counts: count_as(&source.record, outcome),
+        codes: CodeCounts::new(),
+        merged: None,
+    }
+}
+
+fn renamed(compared: &Comparison) -> Option<Code> {
+    let name = compared.diff.iter().find(|diff| diff.field == "name" || diff.field == "source_name")?;
+    Some(if name.kept { Code::LocRenamedLocal } else { Code::LocRenamedSource })
+}
+
+/// What a preview said of a record: the source and the stored version that it was said of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Promise {
+    outcome: Outcome,
+    source: Digest,
+    version: u64,
+}
+
+impl Promise {
+    pub fn new(outcome: Outcome, source: Digest, version: u64) -> Self {
+        Self { outcome, source, version }
+    }
+
+    /// Whether this decision is not the one that was shown. A record that the preview listed as nothing to write and
+    /// that has nothing to write now keeps its promise, whatever moved below.
+    pub fn breaks(self, shown: Option<&Self>) -> bool {
+        let shown_writes = shown.is_some_and(|shown| shown.outcome.writes());
+        if !self.outcome.writes() && !shown_writes {
+            return false;
+        }
+        shown != Some(&self)
+    }
+}
+
+/// The plan of the preview that a run carries out.
+pub(super) struct PreviewPlan {
+    receipts: Option<(crate::domain::ids::RunId, u32, Vec<Receipt>)>,
+    pages: tokio::sync::Mutex<BTreeMap<(ChunkId, u32), HashMap<(Kind, u64), Promise>>>,
+}
+
+impl PreviewPlan {
+    pub async fn of(step: &ImportStep, run: &Run) -> Result<Self, StepError> {
+        let mut receipts = None;
+        if let Some(id) = &run.from_preview {
+            let preview = step.runs.load(&run.store, run.provider, id).await?;
+            let preview = preview.ok_or_else(|| AppError::bug("the preview of a run is gone"))?;
+            let all = step.runs.receipts(&run.store, id, Phase::Plan, preview.generation).await?;
+            receipts = Some((preview.id, preview.generation, all));
+        }
+        Ok(Self { receipts, pages: tokio::sync::Mutex::default() })
+    }
+
+    /// What the preview said of some records; none where the run carries out no preview. Only the pages whose span
+    /// of ids meets the records' are read, each once.
+    pub async fn entries(
+        &self,
+        step: &ImportStep,
+        run: &Run,
+        keys: &[RecordKey],
+        cost: &mut Cost,
+    ) -> Result<Option<HashMap<(Kind, u64), Promise>>, StepError> {
+        let Some((preview, generation, receipts)) = &self.receipts else { return Ok(None) };
+        let mut pages = self.pages.lock().await;
+        let mut found = HashMap::new();
+        for receipt in receipts {
+            for (number, span) in (0u32..).zip(&receipt.pages) {
+                let meets = |key: &RecordKey| (span.first..=span.last).contains(&key.external_id);
+                if !keys.iter().any(meets) {
+                    continue;
+                }
+                if !pages.contains_key(&(receipt.chunk, number)) {
+                    let place = Chunk {
+                        runs: step.runs.as_ref(),
+                        store: &run.store,
+                        run: preview,
+                        chunk: receipt.chunk,
+                        generation: *generation,
+                    };
+                    let entries = place.entries(PageKind::Plan, number, cost).await?;
+                    let promises = entries.into_iter().map(|entry| {
+                        let promise = Promise::new(entry.outcome, entry.source, entry.version);
+                        ((entry.kind, entry.external_id), promise)
+                    });
+                    pages.insert((receipt.chunk, number), promises.collect());
+                }
+                let page = pages.get(&(receipt.chunk, number));
+                for key in keys.iter().filter(|key| meets(key)) {
+                    let id = (key.kind, key.external_id);
+                    if let Some(promise) = page.and_then(|page| page.get(&id)) {
+                        found.insert(id, *promise);
+                    }
+                }
+            }
+        }
+        Ok(Some(found))
+    }
+}
+

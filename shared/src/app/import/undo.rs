@@ -1,0 +1,216 @@
+//! Undo: the journal of a run, taken back. A record goes back only if it still is what that run made of it.
+
+use std::collections::BTreeMap;
+
+use super::pages::{Chunk, EntryWriter, JournalEntry};
+use super::{ImportStep, StepError};
+use crate::app::error::AppError;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::RunId;
+use crate::domain::plan::{CodeCounts, Counts, Outcome, PlanEntry, count_as};
+use crate::domain::record::{RecordKey, StoredRecord};
+use crate::domain::run::{ChunkId, Cost, Phase, Receipt, Run, RunEvent, RunState};
+use crate::domain::warning::Code;
+use crate::ports::PortError;
+use crate::ports::catalog::Expect;
+use crate::ports::runs::PageKind;
+
+impl ImportStep {
+    /// Takes over the chunks of the run that is to be undone.
+    pub(super) async fn begin_undo(&self, mut run: Run) -> Result<(), StepError> {
+        if run.state == RunState::Queued {
+            run.take(RunEvent::Planned, self.clock.now()).map_err(AppError::bug)?;
+            run.updated_at = self.clock.now();
+            match self.runs.save(&mut run).await {
+                Ok(()) | Err(PortError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.advance(&run.store, run.provider, &run.id).await
+    }
+
+    pub(super) async fn undo_chunk(&self, run: Run, chunk: ChunkId) -> Result<(), StepError> {
+        let done = run.state != RunState::Applying
+            || self
+                .runs
+                .receipt(&run.store, &run.id, Phase::Apply, run.generation, chunk)
+                .await?
+                .is_some();
+        if !done {
+            let receipt = self.take_back(&run, chunk).await?;
+            self.runs.put_receipt(&run.store, &run.id, &receipt, &mut Cost::default()).await?;
+        }
+        self.advance(&run.store, run.provider, &run.id).await
+    }
+
+    async fn take_back(&self, run: &Run, chunk: ChunkId) -> Result<Receipt, StepError> {
+        let Some(of_run) = &run.of_run else { return Err(AppError::bug("an undo of no run").into()) };
+        let journal = Chunk {
+            runs: self.runs.as_ref(),
+            store: &run.store,
+            run: of_run,
+            chunk,
+            generation: run.generation,
+        };
+        let mut cost = Cost::default();
+        let mut counts = Counts::default();
+        let mut warnings = CodeCounts::new();
+        let mut results = EntryWriter::new(self.place(run, chunk), PageKind::Result);
+        // The chunk's receipt may be missing, where the run broke off in the middle of it: its journal is read as far
+        // as it goes.
+        let mut batches = Vec::new();
+        if !run.cancel_requested {
+            for batch in 0.. {
+                match journal.journal(batch, &mut cost).await? {
+                    Some(entries) => batches.push(entries),
+                    None => break,
+                }
+            }
+        }
+        let place = self.place(run, chunk);
+        for (number, entries) in (0u32..).zip(batches.into_iter().rev()) {
+            let keys: Vec<RecordKey> = entries.iter().map(|entry| entry.key(run.source)).collect();
+            let stored = self.catalog.get(&run.store, &keys, true, &mut cost).await?;
+            let decisions = match place.decisions(number, &mut cost).await? {
+                Some(decisions) => decisions,
+                None => {
+                    let mut decisions = Vec::new();
+                    for (entry, now) in entries.iter().zip(&stored) {
+                        decisions.extend(decide(run, of_run, entry, now.as_ref())?);
+                    }
+                    place.put_decisions(number, &decisions, &mut cost).await?;
+                    decisions
+                }
+            };
+            let mut stored: BTreeMap<RecordKey, StoredRecord> =
+                keys.into_iter().zip(stored).filter_map(|(key, now)| Some((key, now?))).collect();
+            let mut before: BTreeMap<RecordKey, &JournalEntry> =
+                entries.iter().map(|entry| (entry.key(run.source), entry)).collect();
+            for Decision { mut entry, counts: mut counted } in decisions {
+                let key = RecordKey { source: run.source, kind: entry.kind, external_id: entry.external_id };
+                let before = before.remove(&key).map(|entry| entry.stored(run.source)).transpose()?.flatten();
+                if entry.outcome.writes() || entry.outcome == Outcome::Removed {
+                    let now = stored.remove(&key);
+                    if !self.revert(run, entry.version, before, now, &mut cost).await? {
+                        entry.outcome = Outcome::Blocked;
+                        entry.codes.push(Code::UndoSkippedEdited);
+                        counted = moved(&counted);
+                    }
+                }
+                counts.merge(&counted);
+                for code in &entry.codes {
+                    *warnings.entry(*code).or_default() += 1;
+                }
+                results.push(&entry, &mut cost).await?;
+            }
+        }
+        let pages = results.finish(&mut cost).await?.len() as u32;
+        Ok(Receipt {
+            phase: Phase::Apply,
+            generation: run.generation,
+            chunk,
+            lines: 0,
+            roots: 0,
+            orphans: 0,
+            whole: true,
+            skipped: run.cancel_requested,
+            counts,
+            warnings,
+            cost,
+            pages: Vec::new(),
+            result_pages: pages,
+            journal_pages: 0,
+        })
+    }
+
+    /// Takes one record back if it still has the version that was decided about, or has been taken back already.
+    async fn revert(
+        &self,
+        run: &Run,
+        version: u64,
+        before: Option<StoredRecord>,
+        now: Option<StoredRecord>,
+        cost: &mut Cost,
+    ) -> Result<bool, StepError> {
+        let wrote = match (before, now) {
+            (_, Some(now)) if now.written_run == run.id => Ok(()),
+            (None, None) => Ok(()),
+            (_, Some(now)) if now.version != version => return Ok(false),
+            (Some(_), None) => return Ok(false),
+            (None, Some(now)) => return self.wrote(self.catalog.delete(&run.store, &now.key, version, cost).await),
+            (Some(before), Some(_)) => {
+                let back = StoredRecord { version: version + 1, written_run: run.id.clone(), ..before };
+                let expect = Expect::Version(version);
+                return self.wrote(self.catalog.put(&run.store, &back, expect, cost).await);
+            }
+        };
+        cost.catalogue_writes += 1;
+        self.wrote(wrote)
+    }
+
+    fn wrote(&self, result: Result<(), PortError>) -> Result<bool, StepError> {
+        match result {
+            Ok(()) => Ok(true),
+            Err(PortError::Conflict) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What is to become of one record, and what that counts as. Written down before the first effect of its batch, so
+/// that a replay counts what the first attempt decided.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Decision {
+    entry: PlanEntry,
+    counts: Counts,
+}
+
+/// Decides about one record; none where the run never wrote it.
+fn decide(
+    run: &Run,
+    of_run: &RunId,
+    entry: &JournalEntry,
+    now: Option<&StoredRecord>,
+) -> Result<Option<Decision>, StepError> {
+    let before = entry.stored(run.source)?;
+    let decision = |outcome: Outcome, codes: Vec<Code>, of: &StoredRecord, version: u64| Decision {
+        entry: PlanEntry {
+            kind: of.key.kind,
+            external_id: of.key.external_id,
+            label: super::missing::label(of),
+            outcome,
+            source: of.digest,
+            version,
+            codes,
+            diff: Vec::new(),
+        },
+        counts: count_as(&of.record, outcome),
+    };
+    let edited = vec![Code::UndoSkippedEdited];
+    Ok(match (before, now) {
+        (None, None) => None,
+        (Some(before), None) => Some(decision(Outcome::Blocked, edited, &before, before.version)),
+        (Some(before), Some(now)) if before.version == now.version => None,
+        (before, Some(now)) => {
+            let written = before.as_ref().map_or(0, |before| before.version) + 1;
+            if now.written_run != *of_run || now.version != written {
+                Some(decision(Outcome::Blocked, edited, now, now.version))
+            } else {
+                Some(match &before {
+                    None => decision(Outcome::Removed, Vec::new(), now, now.version),
+                    Some(before) => decision(Outcome::Restored, Vec::new(), before, now.version),
+                })
+            }
+        }
+    })
+}
+
+/// The same numbers, all under "blocked".
+fn moved(counts: &Counts) -> Counts {
+    let mut blocked = Counts::default();
+    for (resource, outcomes) in &counts.0 {
+        blocked.add(*resource, Outcome::Blocked, outcomes.values().sum());
+    }
+    blocked
+}

@@ -1,0 +1,256 @@
+//! The connection of a store to a shop: its states, their reasons, its history.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{InstallId, ProviderId, ShopDomain, ShopId, StoreId};
+use super::scopes::Scopes;
+
+/// Where a connector stands, as everyone sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorState {
+    /// Works.
+    Live,
+    /// Not connected, and nothing is wrong.
+    Inactive,
+    /// Something has to be put right.
+    Failed,
+}
+
+/// Why a connector is not live. Stable; what to do stands in [`Reason::remedy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nobody has tried yet.
+    NeverConnected,
+    /// Connecting was begun and not finished.
+    SetupIncomplete,
+    /// The merchant disconnected it here.
+    Disconnected,
+    /// The app was removed in the shop.
+    Uninstalled,
+    /// The merchant said no on the platform's page.
+    AuthorizationDenied,
+    /// The callback named another shop than the one begun for, or came from elsewhere.
+    CallbackMismatch,
+    /// The callback came too late.
+    StateExpired,
+    /// The platform does not know our app's id or secret.
+    InvalidClient,
+    /// The merchant granted less than is needed.
+    MissingScopes,
+    /// The shop is connected to another store.
+    ShopInUse,
+    /// The token no longer works and cannot be refreshed.
+    NeedsReauthorization,
+    /// The shop is closed, frozen or cannot be reached.
+    ShopUnavailable,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 12] = [
+        Self::NeverConnected,
+        Self::SetupIncomplete,
+        Self::Disconnected,
+        Self::Uninstalled,
+        Self::AuthorizationDenied,
+        Self::CallbackMismatch,
+        Self::StateExpired,
+        Self::InvalidClient,
+        Self::MissingScopes,
+        Self::ShopInUse,
+        Self::NeedsReauthorization,
+        Self::ShopUnavailable,
+    ];
+
+    /// The state that goes with it.
+    pub fn state(self) -> ConnectorState {
+        match self {
+            Self::NeverConnected | Self::SetupIncomplete | Self::Disconnected | Self::Uninstalled => {
+                ConnectorState::Inactive
+            }
+            _ => ConnectorState::Failed,
+        }
+    }
+
+    /// The stable code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NeverConnected => "never_connected",
+            Self::SetupIncomplete => "setup_incomplete",
+            Self::Disconnected => "disconnected",
+            Self::Uninstalled => "uninstalled",
+            Self::AuthorizationDenied => "authorization_denied",
+            Self::CallbackMismatch => "callback_mismatch",
+            Self::StateExpired => "state_expired",
+            Self::InvalidClient => "invalid_client",
+            Self::MissingScopes => "missing_scopes",
+            Self::ShopInUse => "shop_in_use",
+            Self::NeedsReauthorization => "needs_reauthorization",
+            Self::ShopUnavailable => "shop_unavailable",
+        }
+    }
+}
+
+/// The installation that a live connector uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// Its id; the token stands in the vault under it.
+    pub id: InstallId,
+    /// The shop's domain.
+    pub shop: ShopDomain,
+    /// The shop's permanent number.
+    pub shop_id: ShopId,
+    /// The shop's display name.
+    pub shop_name: String,
+    /// The domain that customers see.
+    pub primary_domain: String,
+    /// Currency of its prices, ISO 4217.
+    pub currency: String,
+    /// Public name of its plan.
+    pub plan: String,
+    /// What was granted.
+    pub scopes: Scopes,
+    /// When it became live.
+    pub connected_at: Timestamp,
+}
+
+/// One store's connector to one platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connector {
+    /// The tenant.
+    pub store: StoreId,
+    /// The platform.
+    pub provider: ProviderId,
+    /// Raised by every change; every change is conditional on it. 0: not stored yet.
+    pub revision: u64,
+    /// The installation in use; a connector is live exactly while it has one and no `trouble`.
+    pub installation: Option<Installation>,
+    /// Why it is not live. While an installation is in use, a reason here is one that broke it.
+    pub reason: Option<Reason>,
+    /// How the newest attempt to connect ended, where it did not succeed. Never harms a live installation.
+    pub last_attempt: Option<Attempt>,
+    /// When we last called the shop with success.
+    pub last_active_at: Option<Timestamp>,
+    /// When the record last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Connector {
+    /// A connector that nobody has tried to connect yet; not stored.
+    pub fn new(store: StoreId, provider: ProviderId, now: Timestamp) -> Self {
+        Self {
+            store,
+            provider,
+            revision: 0,
+            installation: None,
+            reason: Some(Reason::NeverConnected),
+            last_attempt: None,
+            last_active_at: None,
+            updated_at: now,
+        }
+    }
+
+    /// Where it stands, as everyone sees it.
+    pub fn state(&self) -> ConnectorState {
+        match (&self.installation, self.reason) {
+            (Some(_), None) => ConnectorState::Live,
+            (_, Some(reason)) => reason.state(),
+            (None, None) => ConnectorState::Inactive,
+        }
+    }
+
+    /// Notes how an attempt to connect stands. An installation in use is never touched by it.
+    pub fn note_attempt(&mut self, attempt: Attempt) {
+        if self.installation.is_none() {
+            self.reason = Some(attempt.reason);
+        }
+        self.updated_at = attempt.at;
+        self.last_attempt = Some(attempt);
+    }
+
+    /// Takes an installation into use and returns the one it replaces.
+    pub fn take_installation(&mut self, installation: Installation, now: Timestamp) -> Option<Installation> {
+        self.reason = None;
+        self.last_attempt = None;
+        self.last_active_at = Some(now);
+        self.updated_at = now;
+        self.installation.replace(installation)
+    }
+}
+
+/// An attempt to connect that is not finished or did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The shop that was entered.
+    pub shop: ShopDomain,
+    /// How it ended.
+    pub reason: Reason,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What `configure` keeps until the callback: who started, for which shop, in which browser.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingConnect {
+    /// SHA-256 of the state, hexadecimal; the state itself is never stored.
+    pub state_hash: String,
+    /// SHA-256 of the binding cookie, hexadecimal.
+    pub cookie_hash: String,
+    /// The tenant that started.
+    pub store: StoreId,
+    /// The platform.
+    pub provider: ProviderId,
+    /// The shop it was started for.
+    pub shop: ShopDomain,
+    /// The subject of the caller's token.
+    pub subject: String,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When it ends; at most ten minutes later.
+    pub expires_at: Timestamp,
+}
+
+/// What happened to a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryAction {
+    /// An attempt to connect began.
+    ConnectStarted,
+    /// The connector became live.
+    Connected,
+    /// An attempt did not succeed.
+    ConnectFailed,
+    /// The token was refreshed for the first time after a failure, or found dead.
+    TokenStateChanged,
+    /// The merchant disconnected.
+    Disconnected,
+}
+
+/// One entry of a connector's history. No secrets, nothing personal beyond the subject's opaque id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryEntry {
+    /// The tenant.
+    pub store: StoreId,
+    /// The platform.
+    pub provider: ProviderId,
+    /// Orders and identifies it: time-ordered uuid, hexadecimal.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who: the subject of the caller's token, or the name of the function that acted by itself.
+    pub actor: String,
+    /// From where: the caller's address, or none.
+    pub origin: Option<String>,
+    /// What.
+    pub action: HistoryAction,
+    /// The shop concerned.
+    pub shop: Option<ShopDomain>,
+    /// The reason, where it did not succeed.
+    pub reason: Option<Reason>,
+}

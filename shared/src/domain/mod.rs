@@ -1,0 +1,10 @@
+//! Newtypes, state machines, mapping targets and comparison. Pure: no `async`, clock, randomness, environment,
+//! AWS or HTTP may enter here.
+
+pub mod connection;
+pub mod ids;
+pub mod plan;
+pub mod record;
+pub mod run;
+pub mod scopes;
+pub mod warning;

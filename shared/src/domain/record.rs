@@ -1,0 +1,644 @@
+//! What is imported: records in eshopOS's own shape, whatever platform they come from.
+//!
+//! A record is a list of field values in the order of its [`Shape`] plus lists of children (variants of a product,
+//! levels of its stock, …). Values stand by position so that a stored product stays small: a write unit is a
+//! kilobyte. Names appear where people read: differences, the catalogue's answers, the documents.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::ids::{ProviderId, RunId, ShopId, StoreId};
+
+/// A resource whose records are counted: the whole records and the children inside them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// Places that hold stock.
+    Warehouses,
+    /// Products.
+    Products,
+    /// Variants inside products.
+    Variants,
+    /// Media inside products.
+    Media,
+    /// Stock levels: one per variant and warehouse.
+    Stock,
+    /// Raw metafields of products and variants.
+    Metafields,
+    /// Collections of the shop.
+    Categories,
+    /// Products inside categories.
+    Memberships,
+}
+
+impl Resource {
+    /// Every resource, in the order a run applies them.
+    pub const ALL: [Self; 8] = [
+        Self::Warehouses,
+        Self::Products,
+        Self::Variants,
+        Self::Media,
+        Self::Stock,
+        Self::Metafields,
+        Self::Categories,
+        Self::Memberships,
+    ];
+
+    /// The stable name used in paths, keys and counts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warehouses => "warehouses",
+            Self::Products => "products",
+            Self::Variants => "variants",
+            Self::Media => "media",
+            Self::Stock => "stock",
+            Self::Metafields => "metafields",
+            Self::Categories => "categories",
+            Self::Memberships => "memberships",
+        }
+    }
+
+    /// Reads a name as it stands in a path or query.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|resource| resource.as_str() == text)
+    }
+}
+
+/// One of the kinds of record that are stored as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// One warehouse.
+    Warehouse,
+    /// One product with its variants and media.
+    Product,
+    /// The stock of one product.
+    Stock,
+    /// The metafields of one product and its variants.
+    Metafields,
+    /// One category with its members.
+    Category,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Warehouse, Self::Product, Self::Stock, Self::Metafields, Self::Category];
+
+    /// The stable name used in keys.
+    pub fn as_str(self) -> &'static str {
+        self.shape().name
+    }
+
+    /// Reads a name as it stands in a key.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The fields and children of records of this kind.
+    pub fn shape(self) -> &'static Shape {
+        match self {
+            Self::Warehouse => &WAREHOUSE,
+            Self::Product => &PRODUCT,
+            Self::Stock => &STOCK,
+            Self::Metafields => &METAFIELDS,
+            Self::Category => &CATEGORY,
+        }
+    }
+}
+
+/// The form of one kind of record. Fields are only ever added at the end: stored records lean on their order.
+#[derive(Debug)]
+pub struct Shape {
+    /// Stable name used in keys.
+    pub name: &'static str,
+    /// What a whole record counts as; none where only its children are counted.
+    pub counts_as: Option<Resource>,
+    /// Names of the record's own fields.
+    pub fields: &'static [&'static str],
+    /// The kinds of children, in the order of [`Record::children`].
+    pub children: &'static [ChildShape],
+}
+
+/// The form of one list of children.
+#[derive(Debug)]
+pub struct ChildShape {
+    /// What each child counts as.
+    pub resource: Resource,
+    /// Names of a child's fields.
+    pub fields: &'static [&'static str],
+    /// Whether the order of the children carries meaning.
+    pub ordered: bool,
+    /// What becomes of a child that the source no longer has.
+    pub gone: Gone,
+    /// Whether the base keeps one hash per field, or one for the whole child (where the source owns every field).
+    pub base_per_field: bool,
+}
+
+/// What becomes of a stored child that a complete source record no longer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// It stays, marked missing, and can be restored.
+    Marked,
+    /// It is taken out.
+    Dropped,
+    /// It stays with every quantity at zero and `stocked` false.
+    Zeroed,
+}
+
+static WAREHOUSE: Shape = Shape {
+    name: "warehouse",
+    counts_as: Some(Resource::Warehouses),
+    fields: &[
+        "name",
+        "active",
+        "fulfillment_service",
+        "fulfills_online_orders",
+        "ships_inventory",
+        "address",
+        "created_at",
+        "source_name",
+    ],
+    children: &[],
+};
+
+static PRODUCT: Shape = Shape {
+    name: "product",
+    counts_as: Some(Resource::Products),
+    fields: &[
+        "title",
+        "description_html",
+        "vendor",
+        "product_type",
+        "category_id",
+        "category_name",
+        "tags",
+        "status",
+        "handle",
+        "seo_title",
+        "seo_description",
+        "options",
+        "gift_card",
+        "published_at",
+        "online_store_url",
+        "template_suffix",
+        "created_at",
+    ],
+    children: &[
+        ChildShape {
+            resource: Resource::Variants,
+            fields: &[
+                "title",
+                "sku",
+                "barcode",
+                "price",
+                "compare_at_price",
+                "currency",
+                "taxable",
+                "inventory_policy",
+                "option_values",
+                "media_ids",
+                "inventory_item_id",
+                "tracked",
+                "requires_shipping",
+                "weight",
+                "weight_unit",
+                "unit_cost",
+                "country_of_origin",
+                "harmonized_system_code",
+            ],
+            ordered: true,
+            gone: Gone::Marked,
+            base_per_field: true,
+        },
+        ChildShape {
+            resource: Resource::Media,
+            fields: &["type", "url", "alt", "status", "mime_type", "width", "height", "host"],
+            ordered: true,
+            gone: Gone::Dropped,
+            base_per_field: true,
+        },
+    ],
+};
+
+static STOCK: Shape = Shape {
+    name: "stock",
+    counts_as: None,
+    fields: &[],
+    children: &[ChildShape {
+        resource: Resource::Stock,
+        fields: &[
+            "variant_id",
+            "tracked",
+            "stocked",
+            "available",
+            "on_hand",
+            "committed",
+            "incoming",
+            "reserved",
+            "damaged",
+            "safety_stock",
+            "quality_control",
+        ],
+        ordered: false,
+        gone: Gone::Zeroed,
+        base_per_field: false,
+    }],
+};
+
+static METAFIELDS: Shape = Shape {
+    name: "metafields",
+    counts_as: None,
+    fields: &[],
+    children: &[ChildShape {
+        resource: Resource::Metafields,
+        fields: &["owner", "namespace", "key", "type", "value"],
+        ordered: false,
+        gone: Gone::Dropped,
+        base_per_field: false,
+    }],
+};
+
+static CATEGORY: Shape = Shape {
+    name: "category",
+    counts_as: Some(Resource::Categories),
+    fields: &[
+        "title",
+        "description_html",
+        "handle",
+        "type",
+        "sort_order",
+        "rules",
+        "image_url",
+        "image_alt",
+        "seo_title",
+        "seo_description",
+        "template_suffix",
+    ],
+    children: &[ChildShape {
+        resource: Resource::Memberships,
+        fields: &[],
+        ordered: true,
+        gone: Gone::Dropped,
+        base_per_field: false,
+    }],
+};
+
+/// Where a record comes from. Never a domain: domains alias and redirect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Source {
+    /// The platform.
+    pub provider: ProviderId,
+    /// The permanent number of the shop.
+    pub shop_id: ShopId,
+}
+
+impl Source {
+    /// The number that stands for "made here, not imported": no shop has it.
+    pub const LOCAL_SHOP: ShopId = ShopId(0);
+
+    /// Whether the record was made here and is linked to no shop.
+    pub fn is_local(self) -> bool {
+        self.shop_id == Self::LOCAL_SHOP
+    }
+}
+
+/// The key of a record within a store: where it comes from, its kind and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordKey {
+    /// Platform and shop.
+    pub source: Source,
+    /// What it is.
+    pub kind: Kind,
+    /// The number the platform gave it. Stock and metafields carry their product's.
+    pub external_id: u64,
+}
+
+/// The name space of internal ids. Changing it would make every record a new one.
+const ID_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_7263_6861_6e74_2d63_6f6e_6e65_6374);
+
+impl RecordKey {
+    /// The internal id, derived from store, provider, shop, kind and number, so that a replayed chunk computes the
+    /// same one.
+    pub fn internal_id(&self, store: &StoreId) -> Uuid {
+        let name = format!(
+            "{store}\n{}\n{}\n{}\n{}",
+            self.source.provider,
+            self.source.shop_id,
+            self.kind.as_str(),
+            self.external_id
+        );
+        Uuid::new_v5(&ID_NAMESPACE, name.as_bytes())
+    }
+}
+
+/// One child of a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Child {
+    /// Its id at the source, unique within its list.
+    pub id: String,
+    /// Values in the order of [`ChildShape::fields`].
+    pub values: Vec<Value>,
+    /// The run that found it gone, where [`Gone::Marked`] applies.
+    pub missing_since: Option<RunId>,
+}
+
+/// The content of a record: what a mapper makes of the source, and what is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// What it is.
+    pub kind: Kind,
+    /// Values in the order of [`Shape::fields`].
+    pub values: Vec<Value>,
+    /// One list for each of [`Shape::children`].
+    pub children: Vec<Vec<Child>>,
+}
+
+/// What was last imported, as hashes: one for each field, child and order. Sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Base(Vec<u64>);
+
+impl Base {
+    /// Whether this very value was imported last.
+    pub fn holds(&self, hash: u64) -> bool {
+        self.0.binary_search(&hash).is_ok()
+    }
+
+    /// The bytes to store: eight per hash, little-endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|hash| hash.to_le_bytes()).collect()
+    }
+
+    /// Reads stored bytes back; none where their length is not a multiple of eight.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chunks, rest) = bytes.as_chunks::<8>();
+        rest.is_empty().then(|| Self(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect()))
+    }
+}
+
+/// A record's fingerprint: equal fingerprints mean that nothing a merchant could see differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub u64);
+
+impl Digest {
+    /// Sixteen hexadecimal digits.
+    pub fn to_hex(self) -> String {
+        format!("{:016x}", self.0)
+    }
+
+    /// Reads sixteen hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok().map(Self)).flatten()
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_hex(&text).ok_or_else(|| serde::de::Error::custom("a digest is 16 hexadecimal digits"))
+    }
+}
+
+/// Hashes values by their canonical JSON. Keeps its buffer, because a product makes hundreds.
+#[derive(Default)]
+pub struct Hasher {
+    buffer: Vec<u8>,
+}
+
+impl Hasher {
+    /// The hash of one field of a record (`child` empty) or of a child.
+    pub fn field(&mut self, list: &str, child: &str, name: &str, value: &Value) -> u64 {
+        self.buffer.clear();
+        // Writing JSON into memory cannot fail: every key is a string.
+        let _ = serde_json::to_writer(&mut self.buffer, value);
+        let mut hash = Self::tagged(list, child, name);
+        hash.update(&self.buffer);
+        hash.digest()
+    }
+
+    /// The hash of all values of a child at once.
+    pub fn whole(&mut self, list: &str, child: &Child) -> u64 {
+        self.buffer.clear();
+        let _ = serde_json::to_writer(&mut self.buffer, &child.values);
+        let mut hash = Self::tagged(list, &child.id, "*");
+        hash.update(&self.buffer);
+        hash.digest()
+    }
+
+    /// The hash that says that a child was there.
+    pub fn presence(list: &str, child: &str) -> u64 {
+        Self::tagged(list, child, "@").digest()
+    }
+
+    /// The hash of the order of children.
+    pub fn order<'a>(list: &str, ids: impl Iterator<Item = &'a str>) -> u64 {
+        let mut hash = Self::tagged(list, "", "#");
+        for id in ids {
+            hash.update(id.as_bytes());
+            hash.update(b"\n");
+        }
+        hash.digest()
+    }
+
+    fn tagged(list: &str, child: &str, name: &str) -> Xxh3 {
+        let mut hash = Xxh3::new();
+        for part in [list, child, name] {
+            hash.update(part.as_bytes());
+            hash.update(b"\0");
+        }
+        hash
+    }
+}
+
+impl Record {
+    /// An empty record of a kind, every field absent.
+    pub fn empty(kind: Kind) -> Self {
+        let shape = kind.shape();
+        Self {
+            kind,
+            values: vec![Value::Null; shape.fields.len()],
+            children: shape.children.iter().map(|_| Vec::new()).collect(),
+        }
+    }
+
+    /// The value of a field by name; null where absent.
+    pub fn get(&self, name: &str) -> &Value {
+        let position = self.kind.shape().fields.iter().position(|field| *field == name);
+        position.and_then(|at| self.values.get(at)).unwrap_or(&Value::Null)
+    }
+
+    /// Sets a field by name. A name outside the shape is a mistake of ours and is ignored in release builds.
+    pub fn set(&mut self, name: &str, value: Value) {
+        match self.kind.shape().fields.iter().position(|field| *field == name) {
+            Some(at) => self.values[at] = value,
+            None => debug_assert!(false, "{name} is not a field of {:?}", self.kind),
+        }
+    }
+
+    /// The hashes of everything a rerun compares, in a fixed order; the digest is made of them.
+    pub fn fingerprint(&self) -> (Digest, Base) {
+        let shape = self.kind.shape();
+        let mut hasher = Hasher::default();
+        let mut hashes = Vec::new();
+        for (name, value) in shape.fields.iter().zip(&self.values) {
+            hashes.push(hasher.field("", "", name, value));
+        }
+        for (list, children) in shape.children.iter().zip(&self.children) {
+            let tag = list.resource.as_str();
+            let present = || children.iter().filter(|child| child.missing_since.is_none());
+            let start = hashes.len();
+            for child in present() {
+                if list.base_per_field {
+                    hashes.push(Hasher::presence(tag, &child.id));
+                    for (name, value) in list.fields.iter().zip(&child.values) {
+                        hashes.push(hasher.field(tag, &child.id, name, value));
+                    }
+                } else {
+                    hashes.push(hasher.whole(tag, child));
+                }
+            }
+            if list.ordered {
+                hashes.push(Hasher::order(tag, present().map(|child| child.id.as_str())));
+            } else {
+                hashes[start..].sort_unstable();
+            }
+        }
+        let mut digest = Xxh3::new();
+        for hash in &hashes {
+            digest.update(&hash.to_le_bytes());
+        }
+        hashes.sort_unstable();
+        (Digest(digest.digest()), Base(hashes))
+    }
+
+    /// The record as JSON with names, for people: own fields plus one list per kind of child, the missing left out.
+    pub fn to_named_json(&self) -> serde_json::Map<String, Value> {
+        let shape = self.kind.shape();
+        let mut named: serde_json::Map<String, Value> =
+            shape.fields.iter().zip(&self.values).map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        for (list, children) in shape.children.iter().zip(&self.children) {
+            let rows = children
+                .iter()
+                .filter(|child| child.missing_since.is_none())
+                .map(|child| {
+                    let mut row = serde_json::Map::new();
+                    row.insert("id".to_owned(), Value::String(child.id.clone()));
+                    for (name, value) in list.fields.iter().zip(&child.values) {
+                        row.insert((*name).to_owned(), value.clone());
+                    }
+                    Value::Object(row)
+                })
+                .collect();
+            named.insert(list.resource.as_str().to_owned(), Value::Array(rows));
+        }
+        named
+    }
+
+    /// The compact JSON that is stored: `{"f":[values],"c":[[[id,[values],missing_since?],…],…]}`.
+    pub fn to_stored_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let body = StoredBody {
+            f: self.values.iter().map(std::borrow::Cow::Borrowed).collect(),
+            c: self
+                .children
+                .iter()
+                .map(|list| {
+                    list.iter()
+                        .map(|child| {
+                            (
+                                std::borrow::Cow::Borrowed(child.id.as_str()),
+                                std::borrow::Cow::Borrowed(child.values.as_slice()),
+                                child.missing_since.clone(),
+                            )
+                        })
+                        .collect()
+                })
+                .collect(),
+        };
+        serde_json::to_vec(&body)
+    }
+
+    /// Reads what [`Record::to_stored_json`] wrote, also by an older version with fewer fields.
+    pub fn from_stored_json(kind: Kind, bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let body: StoredBody<'_> = serde_json::from_slice(bytes)?;
+        let shape = kind.shape();
+        let mut values: Vec<Value> = body.f.into_iter().map(std::borrow::Cow::into_owned).collect();
+        values.resize(shape.fields.len(), Value::Null);
+        let mut lists = body.c.into_iter();
+        let children = shape
+            .children
+            .iter()
+            .map(|list| {
+                lists
+                    .next()
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(id, values, missing_since)| {
+                        let mut values = values.into_owned();
+                        values.resize(list.fields.len(), Value::Null);
+                        Child { id: id.into_owned(), values, missing_since }
+                    })
+                    .collect()
+            })
+            .collect();
+        Ok(Self { kind, values, children })
+    }
+}
+
+type StoredChild<'a> = (std::borrow::Cow<'a, str>, std::borrow::Cow<'a, [Value]>, Option<RunId>);
+
+#[derive(Serialize, Deserialize)]
+struct StoredBody<'a> {
+    f: Vec<std::borrow::Cow<'a, Value>>,
+    c: Vec<Vec<StoredChild<'a>>>,
+}
+
+/// Whether a stored record still stands for something in the shop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Standing {
+    /// It was in the shop when it was last looked for.
+    Active,
+    /// A complete scan no longer found it.
+    Missing {
+        /// The run that found it gone.
+        since: RunId,
+    },
+}
+
+/// A record as it is stored: content, base and the guards of every write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRecord {
+    /// Where it comes from and what it is.
+    pub key: RecordKey,
+    /// Raised by every write, by whomever.
+    pub version: u64,
+    /// The run that wrote it last.
+    pub written_run: RunId,
+    /// Whether it is still in the shop.
+    pub standing: Standing,
+    /// Fingerprint of what was last imported.
+    pub digest: Digest,
+    /// Hashes of what was last imported.
+    pub base: Base,
+    /// The version of the mapper that made it.
+    pub mapper: u32,
+    /// The content.
+    pub record: Record,
+}
+
+/// The version of the mapping rules. Raised when the same source would map to something else.
+pub const MAPPER_VERSION: u32 = 1;
+
+/// Numbers of records by outcome.
+pub type CountsByOutcome = BTreeMap<super::plan::Outcome, u64>;

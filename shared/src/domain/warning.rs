@@ -1,0 +1,111 @@
+//! The taxonomy of what a run has to tell. Codes are stable and never reused.
+
+use serde::{Deserialize, Serialize};
+
+/// How much a warning matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know; nothing to do.
+    Info,
+    /// Look at it before relying on the record.
+    Warning,
+    /// Part of the run did not do what was asked.
+    Error,
+    /// The run, or one resource of it, cannot go on.
+    Blocker,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal, $severity:ident, $remedy:literal;)*) => {
+        /// What a run says about itself, a resource, a record or a field.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        pub enum Code {
+            $(
+                #[doc = $remedy]
+                #[serde(rename = $text)]
+                $variant,
+            )*
+        }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The stable text.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// How much it matters.
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)* }
+            }
+
+            /// What the merchant should know or do.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    ConnScopeMissing = "CONN_SCOPE_MISSING", Blocker, "A scope that this resource needs was not granted. Reconnect and grant it.";
+    ConnTokenInvalid = "CONN_TOKEN_INVALID", Blocker, "The shop no longer accepts our access. Reconnect the store.";
+    SrcScanIncomplete = "SRC_SCAN_INCOMPLETE", Blocker, "The shop announced more objects than it delivered. Nothing was written; run again.";
+    SrcChildTruncated = "SRC_CHILD_TRUNCATED", Error, "A record arrived with fewer parts than it counts itself. It was not written; run again.";
+    SrcOrphanChild = "SRC_ORPHAN_CHILD", Error, "Parts arrived apart from their record and could not be joined. Nothing was written; run again.";
+    SrcEmptyResultSuspect = "SRC_EMPTY_RESULT_SUSPECT", Blocker, "The shop announced objects but delivered none. Nothing was written; run again.";
+    SrcPartialBulk = "SRC_PARTIAL_BULK", Blocker, "The shop broke off while collecting the catalogue. Nothing was written; run again.";
+    SrcChangedDuringRun = "SRC_CHANGED_DURING_RUN", Info, "The shop changed while the run was reading. Run again to take up the change.";
+    SrcThrottledLong = "SRC_THROTTLED_LONG", Warning, "The shop slowed the run down. Nothing to do.";
+    SrcResultExpired = "SRC_RESULT_EXPIRED", Blocker, "The shop's result can no longer be downloaded. Run again.";
+    IdRestored = "ID_RESTORED", Info, "A record that had gone missing is back in the shop and was restored.";
+    IdDuplicateSku = "ID_DUPLICATE_SKU", Warning, "Several variants of this product share a SKU. Give each its own.";
+    FldPriceInvalid = "FLD_PRICE_INVALID", Error, "A price is not a decimal number. Correct it in the shop.";
+    FldUnsupported = "FLD_UNSUPPORTED", Warning, "A field has a form that is not known here; it was kept as it came.";
+    ConfKeptLocal = "CONF_KEPT_LOCAL", Warning, "Both sides changed this field; yours was kept. Take the shop's value by editing it here.";
+    ConnShopChanged = "CONN_SHOP_CHANGED", Blocker, "The store was connected anew while the run was going on. Run again.";
+    RunChunkRetried = "RUN_CHUNK_RETRIED", Info, "Part of the run was tried again. Nothing to do.";
+    MissInSource = "MISS_IN_SOURCE", Warning, "The record is no longer in the shop. It was kept and marked; remove it if you no longer sell it.";
+    MissMassBrake = "MISS_MASS_BRAKE", Blocker, "Unusually many records are missing in the shop; none was marked. Check that the right shop is connected with all its scopes, then run again.";
+    MissNotEvaluated = "MISS_NOT_EVALUATED", Warning, "The scan was not proven complete, so missing records were not looked for. Run again.";
+    MissArchivedInSource = "MISS_ARCHIVED_IN_SOURCE", Info, "The product is archived in the shop; it is kept with that status.";
+    MedTypeUnsupported = "MED_TYPE_UNSUPPORTED", Warning, "Videos and 3D models are recorded but not shown by the store.";
+    MedNotReady = "MED_NOT_READY", Warning, "The shop is still processing this file. Run again later.";
+    ColSmartFrozen = "COL_SMART_FROZEN", Info, "The members of a smart collection were copied as they are now; they are refreshed by a rerun.";
+    ColMemberUnmapped = "COL_MEMBER_UNMAPPED", Warning, "The collection names a product that was not imported.";
+    LocRenamedSource = "LOC_RENAMED_SOURCE", Info, "The location was renamed in the shop; the warehouse is the same one.";
+    LocRenamedLocal = "LOC_RENAMED_LOCAL", Info, "The warehouse keeps the name it was given here; the shop's name is kept beside it.";
+    LocMatchAmbiguous = "LOC_MATCH_AMBIGUOUS", Blocker, "A warehouse of the same name exists and is linked to no location. Link or rename it, then run again.";
+    LocInactive = "LOC_INACTIVE", Info, "The location is inactive in the shop; it is kept and flagged.";
+    LocFulfillmentService = "LOC_FULFILMENT_SERVICE", Info, "The location belongs to a fulfilment service, which owns its stock.";
+    LocMissing = "LOC_MISSING", Warning, "The location is no longer in the shop. The warehouse was kept and marked.";
+    InvUntracked = "INV_UNTRACKED", Info, "The shop does not track this item's stock; its numbers were left alone.";
+    InvNegative = "INV_NEGATIVE", Warning, "The shop sold more than it had; the negative number was stored as it is.";
+    InvCommittedPresent = "INV_COMMITTED_PRESENT", Warning, "Stock is committed to open orders, which are not imported.";
+    InvUnstocked = "INV_UNSTOCKED", Warning, "The item is no longer stocked at this location; its stock was set to 0.";
+    InvLocationUnmapped = "INV_LOCATION_UNMAPPED", Warning, "Stock lies at a location that was not imported.";
+    InvSkippedNoScope = "INV_SKIPPED_NO_SCOPE", Blocker, "Stock was not read because its scopes were not granted; earlier numbers were kept. Reconnect and grant them.";
+    RunPlanStale = "RUN_PLAN_STALE", Warning, "The record changed after the preview, so it was left as it is. Preview again.";
+    RunItemFailed = "RUN_ITEM_FAILED", Error, "This record could not be written. Run again.";
+    RunCancelledPartial = "RUN_CANCELLED_PARTIAL", Warning, "The run was cancelled after part of it was applied; undo it or run again.";
+    UndoSkippedEdited = "UNDO_SKIPPED_EDITED", Warning, "The record was changed after the run, so undo left it as it is.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_every_one_has_a_remedy() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{} is used twice", code.as_str());
+            assert!(code.remedy().ends_with('.'), "{} has no sentence", code.as_str());
+        }
+    }
+}

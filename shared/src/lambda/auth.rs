@@ -1,0 +1,78 @@
+//! Who calls: the one place that turns an authorizer's claims into a tenant.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::app::error::{AppError, ErrorKind};
+use crate::domain::ids::StoreId;
+
+/// The caller of a protected route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The tenant that the token speaks for.
+    pub store: StoreId,
+    /// The subject of the token: an opaque id.
+    pub subject: String,
+    /// The address the request came from.
+    pub origin: Option<String>,
+}
+
+/// Makes the caller from verified claims. The store that the path names must be the claim's own: another one is
+/// answered exactly like one that does not exist.
+pub(super) fn caller(
+    claims: Option<&BTreeMap<String, Value>>,
+    store_claim: &str,
+    path_store: Option<&str>,
+    origin: Option<String>,
+) -> Result<Caller, AppError> {
+    let Some(claims) = claims else {
+        return Err(AppError::new(
+            ErrorKind::Unauthenticated,
+            "unauthenticated",
+            "This needs the token of a signed-in merchant.",
+        ));
+    };
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
+    // A claim of several values arrives as a list or as `[a b]`; neither is one store.
+    let store = text(store_claim).and_then(|claim| StoreId::from_claim(claim).ok());
+    let (Some(store), Some(subject)) = (store, text("sub").filter(|subject| subject.len() <= 256)) else {
+        return Err(AppError::new(
+            ErrorKind::Forbidden,
+            "no_store",
+            "This token does not speak for one store. Sign in to a store first.",
+        ));
+    };
+    if path_store != Some(store.as_str()) {
+        return Err(AppError::not_found());
+    }
+    Ok(Caller { store, subject: subject.to_owned(), origin })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(claims: Value, path: Option<&str>) -> Result<String, &'static str> {
+        let claims: BTreeMap<String, Value> = serde_json::from_value(claims).unwrap();
+        caller(Some(&claims), "store_id", path, None)
+            .map(|caller| caller.store.as_str().to_owned())
+            .map_err(|error| error.code)
+    }
+
+    #[test]
+    fn takes_the_store_from_the_claim_alone() {
+        use serde_json::json;
+        let own = json!({"store_id": "st-1", "sub": "u1"});
+        assert_eq!(code(own.clone(), Some("st-1")), Ok("st-1".to_owned()));
+        assert_eq!(code(own.clone(), Some("st-2")), Err("not_found"));
+        assert_eq!(code(own.clone(), Some("ST-1")), Err("not_found"));
+        assert_eq!(code(own, None), Err("not_found"));
+        assert_eq!(code(json!({"sub": "u1"}), Some("st-1")), Err("no_store"));
+        assert_eq!(code(json!({"store_id": "st-1"}), Some("st-1")), Err("no_store"));
+        assert_eq!(code(json!({"store_id": "[st-1 st-2]", "sub": "u1"}), Some("st-1")), Err("no_store"));
+        assert_eq!(code(json!({"store_id": ["st-1", "st-2"], "sub": "u1"}), Some("st-1")), Err("no_store"));
+        assert_eq!(code(json!({"store_id": 7, "sub": "u1"}), Some("7")), Err("no_store"));
+        assert_eq!(caller(None, "store_id", Some("st-1"), None).map_err(|e| e.code), Err("unauthenticated"));
+    }
+}

@@ -1,0 +1,263 @@
+//! Configuration, from the environment's names to one struct per function, so that a function can only ask for what
+//! its policy grants. Required values have no defaults. Values are never repeated in messages.
+
+use std::collections::BTreeSet;
+
+use url::Url;
+
+/// Everything that is wrong with an environment, by variable name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration is incomplete: {}", .0.join("; "))]
+pub struct ConfigError(Vec<String>);
+
+/// Reads variables and collects every problem, so that one failed start tells them all.
+pub struct Reader<L> {
+    lookup: L,
+    problems: Vec<String>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    /// Reads by this lookup.
+    pub fn new(lookup: L) -> Self {
+        Self { lookup, problems: Vec::new() }
+    }
+
+    fn raw(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    /// A required text.
+    pub fn text(&mut self, name: &str) -> String {
+        self.raw(name).unwrap_or_else(|| {
+            self.problems.push(format!("{name} is not set"));
+            String::new()
+        })
+    }
+
+    /// A required address without query and fragment, of http or https.
+    pub fn base_url(&mut self, name: &str) -> Option<Url> {
+        let text = self.raw(name);
+        if text.is_none() {
+            self.problems.push(format!("{name} is not set"));
+        }
+        let fits = |url: &Url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && url.username().is_empty()
+        };
+        let url = Url::parse(&text?).ok().filter(fits);
+        if url.is_none() {
+            self.problems.push(format!("{name} is not an http(s) address without query and fragment"));
+        }
+        url
+    }
+
+    /// A required whole number within a range.
+    pub fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> u64 {
+        let Some(text) = self.raw(name) else {
+            self.problems.push(format!("{name} is not set"));
+            return 0;
+        };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                self.problems.push(format!("{name} is not from {} to {}", range.start(), range.end()));
+                0
+            }
+        }
+    }
+
+    /// A required list of host names, separated by commas.
+    pub fn hosts(&mut self, name: &str) -> BTreeSet<String> {
+        let hosts: BTreeSet<String> =
+            self.text(name).split(',').map(str::trim).filter(|h| !h.is_empty()).map(str::to_owned).collect();
+        let fits =
+            |host: &String| host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
+        if hosts.iter().any(|host| !fits(host)) {
+            self.problems.push(format!("{name} is not a list of host names"));
+        }
+        hosts
+    }
+
+    /// The struct, if nothing was wrong.
+    pub fn finish<T>(self, config: Option<T>) -> Result<T, ConfigError> {
+        match config {
+            Some(config) if self.problems.is_empty() => Ok(config),
+            _ => Err(ConfigError(self.problems)),
+        }
+    }
+}
+
+/// The process's own environment.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Configuration of `configure`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configure {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Table of history.
+    pub history_table: String,
+    /// The claim that names the caller's store.
+    pub store_claim: String,
+    /// Where this API is reached.
+    pub public_base_url: Url,
+    /// The public id of our app.
+    pub client_id: String,
+}
+
+impl Configure {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let connectors_table = from.text("CONNECTORS_TABLE");
+        let history_table = from.text("HISTORY_TABLE");
+        let store_claim = from.text("STORE_CLAIM");
+        let client_id = from.text("SHOPIFY_CLIENT_ID");
+        let config = from.base_url("PUBLIC_BASE_URL").map(|public_base_url| Self {
+            connectors_table,
+            history_table,
+            store_claim,
+            public_base_url,
+            client_id,
+        });
+        from.finish(config)
+    }
+}
+
+/// Configuration of `oauth-callback`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OauthCallback {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Table of history.
+    pub history_table: String,
+    /// Prefix of the names of token secrets.
+    pub install_secret_prefix: String,
+    /// Name of the secret of our app.
+    pub app_secret_id: String,
+    /// The public id of our app.
+    pub client_id: String,
+    /// Where the merchant's workspace is.
+    pub return_origin: Url,
+}
+
+impl OauthCallback {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let connectors_table = from.text("CONNECTORS_TABLE");
+        let history_table = from.text("HISTORY_TABLE");
+        let install_secret_prefix = from.text("INSTALL_SECRET_PREFIX");
+        let app_secret_id = from.text("APP_SECRET_ID");
+        let client_id = from.text("SHOPIFY_CLIENT_ID");
+        let config = from.base_url("RETURN_ORIGIN").map(|return_origin| Self {
+            connectors_table,
+            history_table,
+            install_secret_prefix,
+            app_secret_id,
+            client_id,
+            return_origin,
+        });
+        from.finish(config)
+    }
+}
+
+/// Configuration of `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Table of history.
+    pub history_table: String,
+    /// Table of runs.
+    pub runs_table: String,
+    /// The claim that names the caller's store.
+    pub store_claim: String,
+}
+
+impl Status {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let config = Self {
+            connectors_table: from.text("CONNECTORS_TABLE"),
+            history_table: from.text("HISTORY_TABLE"),
+            runs_table: from.text("RUNS_TABLE"),
+            store_claim: from.text("STORE_CLAIM"),
+        };
+        from.finish(Some(config))
+    }
+}
+
+/// Configuration of `disconnect`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disconnect {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Table of history.
+    pub history_table: String,
+    /// Table of runs.
+    pub runs_table: String,
+    /// Prefix of the names of token secrets.
+    pub install_secret_prefix: String,
+    /// Name of the secret of our app.
+    pub app_secret_id: String,
+    /// The public id of our app.
+    pub client_id: String,
+    /// The claim that names the caller's store.
+    pub store_claim: String,
+}
+
+impl Disconnect {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let config = Self {
+            connectors_table: from.text("CONNECTORS_TABLE"),
+            history_table: from.text("HISTORY_TABLE"),
+            runs_table: from.text("RUNS_TABLE"),
+            install_secret_prefix: from.text("INSTALL_SECRET_PREFIX"),
+            app_secret_id: from.text("APP_SECRET_ID"),
+            client_id: from.text("SHOPIFY_CLIENT_ID"),
+            store_claim: from.text("STORE_CLAIM"),
+        };
+        from.finish(Some(config))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_every_problem_at_once_and_no_value() {
+        let lookup = |name: &str| match name {
+            "CONNECTORS_TABLE" => Some("connectors".to_owned()),
+            "STORE_CLAIM" => Some(String::new()),
+            "PUBLIC_BASE_URL" => Some("ftp://s3cret@example.com".to_owned()),
+            _ => None,
+        };
+        let error = Configure::parse(lookup).unwrap_err().to_string();
+        insta::assert_snapshot!(error, @"the configuration is incomplete: HISTORY_TABLE is not set; STORE_CLAIM is not set; SHOPIFY_CLIENT_ID is not set; PUBLIC_BASE_URL is not an http(s) address without query and fragment");
+    }
+
+    #[test]
+    fn numbers_keep_to_their_range_and_hosts_are_hosts() {
+        let mut from = Reader::new(|name: &str| match name {
+            "A" => Some("70".to_owned()),
+            "B" => Some("storage.googleapis.com, b.example".to_owned()),
+            _ => Some("https://x/y".to_owned()),
+        });
+        assert_eq!((from.number("A", 1..=100), from.hosts("B").len()), (70, 2));
+        from.number("A", 1..=69);
+        from.hosts("C");
+        let error = from.finish(Some(())).unwrap_err();
+        assert_eq!(error.0, ["A is not from 1 to 69", "C is not a list of host names"]);
+    }
+}

@@ -1,0 +1,391 @@
+//! Requests and answers of the HTTP API (payload format 2.0) and the frame around every handler: parse, act, log
+//! once, answer. A handler never fails towards the runtime and a panic costs one answer, not the process.
+//!
+//! The event is read here and not by `lambda_http`, which rebuilds the address and panics on one that `http::Uri`
+//! does not take; the callback's signature needs the query string exactly as it came.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use futures::FutureExt as _;
+use lambda_runtime::LambdaEvent;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::auth::{self, Caller};
+use super::problem;
+use crate::app::error::{AppError, ErrorKind};
+use crate::domain::ids::ProviderId;
+use crate::ports::time::Clock;
+
+/// The largest body that is read.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The longest query string that is read.
+pub const MAX_QUERY_BYTES: usize = 8 * 1024;
+
+/// What the frame itself needs.
+#[derive(Clone)]
+pub struct Edge {
+    /// The claim that names the caller's store.
+    pub store_claim: String,
+    /// The time, for durations.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// An answer, in the shape that the HTTP API takes.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// The HTTP status.
+    pub status_code: u16,
+    /// Headers by lower-case name.
+    pub headers: BTreeMap<&'static str, String>,
+    /// Values of `Set-Cookie`.
+    pub cookies: Vec<String>,
+    /// The body.
+    pub body: String,
+    is_base64_encoded: bool,
+}
+
+impl Response {
+    /// An answer with a body. Nothing of ours may be kept by a cache.
+    pub fn new(status_code: u16, content_type: &str, body: String) -> Self {
+        let headers = BTreeMap::from([
+            ("content-type", content_type.to_owned()),
+            ("cache-control", "no-store".to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+        ]);
+        Self { status_code, headers, cookies: Vec::new(), body, is_base64_encoded: false }
+    }
+
+    /// Sends the browser elsewhere, by GET.
+    pub fn see_other(location: &str) -> Self {
+        Self::new(303, "text/plain; charset=utf-8", String::new()).header("location", location)
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.insert(name, value.into());
+        self
+    }
+
+    /// With a cookie.
+    #[must_use]
+    pub fn cookie(mut self, value: impl Into<String>) -> Self {
+        self.cookies.push(value.into());
+        self
+    }
+}
+
+/// An answer in JSON.
+pub fn json<T: Serialize>(status: u16, value: &T) -> Result<Response, AppError> {
+    let body = serde_json::to_string(value).map_err(AppError::bug)?;
+    Ok(Response::new(status, "application/json", body))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    #[serde(default)]
+    raw_query_string: Option<String>,
+    #[serde(default)]
+    headers: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    cookies: Option<Vec<String>>,
+    #[serde(default)]
+    path_parameters: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: Option<bool>,
+    request_context: RequestContext,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContext {
+    #[serde(default)]
+    request_id: Option<String>,
+    #[serde(default)]
+    route_key: Option<String>,
+    #[serde(default)]
+    http: Option<HttpContext>,
+    #[serde(default)]
+    authorizer: Option<Authorizer>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HttpContext {
+    #[serde(default)]
+    source_ip: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Authorizer {
+    #[serde(default)]
+    jwt: Option<Jwt>,
+}
+
+#[derive(Deserialize)]
+struct Jwt {
+    #[serde(default)]
+    claims: Option<BTreeMap<String, Value>>,
+}
+
+/// One request. It has no `Debug`: headers, cookies, query and body may hold secrets.
+pub struct Call {
+    event: Event,
+    store_claim: String,
+    request_id: String,
+}
+
+impl Call {
+    fn parse(payload: Value, store_claim: &str, fallback_id: &str) -> Result<Self, AppError> {
+        // Serde's message may repeat values of the event, so it is neither logged nor answered.
+        let event: Event = serde_json::from_value(payload)
+            .map_err(|_| AppError::invalid("malformed_event", "This is not a request of the HTTP API."))?;
+        let request_id =
+            event.request_context.request_id.clone().unwrap_or_else(|| fallback_id.to_owned());
+        Ok(Self { event, store_claim: store_claim.to_owned(), request_id })
+    }
+
+    /// The route as the template writes it: `GET /stores/{store_id}/connectors`.
+    pub fn route(&self) -> &str {
+        self.event.request_context.route_key.as_deref().unwrap_or_default()
+    }
+
+    /// The id of the request, which a problem repeats.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// The address the request came from.
+    pub fn origin(&self) -> Option<String> {
+        self.event.request_context.http.as_ref()?.source_ip.clone().filter(|ip| ip.len() <= 64)
+    }
+
+    /// The caller, from the authorizer's claims and in agreement with the path.
+    pub fn caller(&self) -> Result<Caller, AppError> {
+        let authorizer = self.event.request_context.authorizer.as_ref();
+        let claims = authorizer.and_then(|all| all.jwt.as_ref()).and_then(|jwt| jwt.claims.as_ref());
+        auth::caller(claims, &self.store_claim, self.path("store_id"), self.origin())
+    }
+
+    /// A part of the path, by its name in the route.
+    pub fn path(&self, name: &str) -> Option<&str> {
+        self.event.path_parameters.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// The platform that the path names; one that does not exist is not found.
+    pub fn provider(&self) -> Result<ProviderId, AppError> {
+        self.path("provider")
+            .and_then(|name| ProviderId::parse(name).ok())
+            .ok_or_else(AppError::not_found)
+    }
+
+    /// A header's value. Names are compared without case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.event.headers.as_ref()?;
+        headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str())
+    }
+
+    /// The value of a cookie; none where it is absent or sent twice.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        // Format 2.0 lists cookies apart; other senders leave them in the header.
+        let listed = self.event.cookies.iter().flatten().map(String::as_str);
+        let mut values = listed
+            .chain(self.header("cookie"))
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .filter_map(|(key, value)| (key == name).then_some(value));
+        let first = values.next()?;
+        values.all(|other| other == first).then_some(first)
+    }
+
+    /// The query string exactly as it came.
+    pub fn raw_query(&self) -> &str {
+        self.event.raw_query_string.as_deref().unwrap_or_default()
+    }
+
+    /// The decoded parameters. Those that the route does not know, come twice or are too long are refused.
+    pub fn query(&self, known: &[&str]) -> Result<Query, AppError> {
+        let refused = |name: &str, why: &str| {
+            let name: String = name.chars().take(64).collect();
+            AppError::invalid("invalid_parameter", format!("The query parameter `{name}` {why}."))
+        };
+        if self.raw_query().len() > MAX_QUERY_BYTES {
+            return Err(AppError::invalid("invalid_parameter", "The query string is too long."));
+        }
+        let mut values = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(self.raw_query().as_bytes()) {
+            if !known.contains(&name.as_ref()) {
+                return Err(refused(&name, "is not known here"));
+            }
+            if value.contains(char::REPLACEMENT_CHARACTER) {
+                return Err(refused(&name, "is not UTF-8"));
+            }
+            if values.insert(name.to_string(), value.into_owned()).is_some() {
+                return Err(refused(&name, "comes twice"));
+            }
+        }
+        Ok(Query(values))
+    }
+
+    /// The key under which a repeated POST does its work once: 1 to 128 visible ASCII characters.
+    pub fn idempotency_key(&self) -> Result<Option<&str>, AppError> {
+        match self.header("idempotency-key") {
+            None => Ok(None),
+            Some(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
+                Ok(Some(key))
+            }
+            Some(_) => Err(AppError::invalid(
+                "invalid_idempotency_key",
+                "Idempotency-Key must be 1 to 128 visible ASCII characters.",
+            )),
+        }
+    }
+
+    /// The body as JSON. `T` refuses unknown fields (`#[serde(deny_unknown_fields)]`).
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, AppError> {
+        let media_type = self.header("content-type").unwrap_or_default();
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Err(AppError::invalid(
+                "unsupported_media_type",
+                "The body must be JSON, with Content-Type: application/json.",
+            ));
+        }
+        serde_json::from_slice(&self.body()?).map_err(|error| {
+            // Messages about fields name only fields; the others may repeat a value, which may be a secret.
+            let message = error.to_string();
+            let about_fields = ["unknown field", "missing field", "duplicate field", "unknown variant"];
+            let detail = if error.is_data() && about_fields.iter().any(|start| message.starts_with(start)) {
+                format!("The body does not fit: {}.", message.chars().take(300).collect::<String>())
+            } else if error.is_data() {
+                format!("A value at line {}, column {} has the wrong type.", error.line(), error.column())
+            } else {
+                format!("The body is not JSON (line {}, column {}).", error.line(), error.column())
+            };
+            AppError::invalid("invalid_body", detail)
+        })
+    }
+
+    /// The body's bytes, at most [`MAX_BODY_BYTES`].
+    pub fn body(&self) -> Result<Vec<u8>, AppError> {
+        let too_large = || {
+            AppError::invalid("body_too_large", format!("The body may have at most {MAX_BODY_BYTES} bytes."))
+        };
+        let text = self.event.body.as_deref().unwrap_or_default();
+        if text.len() > MAX_BODY_BYTES * 4 / 3 + 4 {
+            return Err(too_large());
+        }
+        let bytes = if self.event.is_base64_encoded == Some(true) {
+            base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .map_err(|_| AppError::invalid("invalid_body", "The body cannot be decoded."))?
+        } else {
+            text.as_bytes().to_vec()
+        };
+        if bytes.len() > MAX_BODY_BYTES { Err(too_large()) } else { Ok(bytes) }
+    }
+}
+
+/// The decoded parameters of a query.
+#[derive(Debug, Default)]
+pub struct Query(BTreeMap<String, String>);
+
+impl Query {
+    /// A parameter's value; an empty one counts as absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The size of a page: `limit`, from 1 to `max`.
+    pub fn limit(&self, default: u32, max: u32) -> Result<u32, AppError> {
+        match self.get("limit").map(str::parse) {
+            None => Ok(default),
+            Some(Ok(limit)) if (1..=max).contains(&limit) => Ok(limit),
+            Some(_) => Err(AppError::invalid(
+                "invalid_parameter",
+                format!("The query parameter `limit` must be a number from 1 to {max}."),
+            )),
+        }
+    }
+}
+
+/// Answers one event: parses it, does the work, turns a failure or a panic into a problem, logs the outcome once.
+pub async fn handle<F, Fut>(edge: &Edge, event: LambdaEvent<Value>, work: F) -> Response
+where
+    F: FnOnce(Call) -> Fut,
+    Fut: Future<Output = Result<Response, AppError>>,
+{
+    let began = edge.clock.now();
+    let call = match Call::parse(event.payload, &edge.store_claim, &event.context.request_id) {
+        Ok(call) => call,
+        Err(error) => {
+            tracing::warn!(code = error.code, "refused an event that is not a request");
+            return problem::response(&error, &event.context.request_id);
+        }
+    };
+    let request_id = call.request_id.clone();
+    let route = call.route().to_owned();
+    let outcome = AssertUnwindSafe(async { work(call).await }).catch_unwind().await.unwrap_or_else(|_| {
+        Err(AppError::bug("the handler panicked"))
+    });
+    let duration_ms = edge.clock.now().duration_since(began).as_millis();
+    match outcome {
+        Ok(response) => {
+            let status = response.status_code;
+            tracing::info!(request.id = request_id, route, status, duration_ms, "answered");
+            response
+        }
+        Err(error) => {
+            let response = problem::response(&error, &request_id);
+            let (status, code) = (response.status_code, error.code);
+            if error.kind == ErrorKind::Bug {
+                let cause = chain(&error);
+                tracing::error!(request.id = request_id, route, status, code, cause, duration_ms, "failed");
+            } else if error.source.is_some() {
+                let cause = chain(&error);
+                tracing::warn!(request.id = request_id, route, status, code, cause, duration_ms, "gave up");
+            } else {
+                tracing::info!(request.id = request_id, route, status, code, duration_ms, "refused");
+            }
+            response
+        }
+    }
+}
+
+/// What lies below an error, outermost first.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+/// Serves events until the environment ends.
+pub async fn serve<F, Fut>(edge: Edge, work: F) -> Result<(), lambda_runtime::Error>
+where
+    F: Fn(Call) -> Fut,
+    Fut: Future<Output = Result<Response, AppError>>,
+{
+    let (edge, work) = (&edge, &work);
+    lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<Value>| async move {
+        Ok::<_, Infallible>(handle(edge, event, work).await)
+    }))
+    .await
+}

@@ -1,0 +1,7 @@
+//! The edge that all functions share: configuration, tracing, requests, problems, the batch loop.
+
+pub mod auth;
+pub mod config;
+pub mod http;
+pub mod problem;
+pub mod trace;

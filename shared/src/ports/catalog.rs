@@ -1,0 +1,74 @@
+//! The store's eshopOS records.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{Page, PortError};
+use crate::domain::ids::StoreId;
+use crate::domain::record::{Kind, RecordKey, Source, StoredRecord};
+use crate::domain::run::Cost;
+
+/// What a write expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// No record.
+    Absent,
+    /// A record of this version.
+    Version(u64),
+}
+
+/// Records of the platform eshopOS, keyed by store. Record and mapping are one item, so no crash parts them.
+///
+/// Every method counts what it costs into `cost` (units as the table charges them; `catalogue_writes` only for
+/// record writes).
+#[async_trait]
+pub trait Catalog: Send + Sync {
+    /// Reads records, in the order of `keys`. Eventually consistent unless `consistent`.
+    async fn get(
+        &self,
+        store: &StoreId,
+        keys: &[RecordKey],
+        consistent: bool,
+        cost: &mut Cost,
+    ) -> Result<Vec<Option<StoredRecord>>, PortError>;
+
+    /// Writes one record if what is stored is as expected; `PortError::Conflict` otherwise.
+    async fn put(
+        &self,
+        store: &StoreId,
+        record: &StoredRecord,
+        expect: Expect,
+        cost: &mut Cost,
+    ) -> Result<(), PortError>;
+
+    /// Deletes one record of exactly this version; `PortError::Conflict` otherwise.
+    async fn delete(
+        &self,
+        store: &StoreId,
+        key: &RecordKey,
+        version: u64,
+        cost: &mut Cost,
+    ) -> Result<(), PortError>;
+
+    /// The external ids of all records of a kind from one shop, from the keys-only index.
+    async fn external_ids(
+        &self,
+        store: &StoreId,
+        source: Source,
+        kind: Kind,
+        cursor: Option<String>,
+        cost: &mut Cost,
+    ) -> Result<Page<u64>, PortError>;
+
+    /// Lists a store's records of a kind, whatever their source, at most `limit`.
+    async fn list(
+        &self,
+        store: &StoreId,
+        kind: Kind,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<Page<StoredRecord>, PortError>;
+
+    /// One record by internal id.
+    async fn find(&self, store: &StoreId, kind: Kind, id: Uuid) -> Result<Option<StoredRecord>, PortError>;
+}

@@ -1,0 +1,279 @@
+//! Shops that can be connected to, in memory: codes, rotating tokens, profiles, uninstalls. What needs no network
+//! (names, addresses, signatures) is left to the real provider, so that tests run the real checks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::faults::Faults;
+use crate::domain::ids::ShopDomain;
+use crate::domain::scopes::Scopes;
+use crate::ports::provider::{
+    AppSecret, Callback, CallbackRefusal, Connect, InvalidShop, ProviderError, ShopAccess, ShopProfile,
+    TokenGrant,
+};
+
+struct Shop {
+    profile: ShopProfile,
+    installed: bool,
+    access: BTreeSet<String>,
+    /// Usable refresh tokens: a used one stays usable until its replacement is used.
+    refresh: BTreeSet<String>,
+    /// Replacement → the one it replaces.
+    replaces: BTreeMap<String, String>,
+}
+
+#[derive(Default)]
+struct Inner {
+    shops: BTreeMap<ShopDomain, Shop>,
+    codes: BTreeMap<String, ShopDomain>,
+    down: bool,
+    issued: u64,
+    counts: BTreeMap<&'static str, usize>,
+}
+
+/// Shops in memory.
+pub struct FakeShop {
+    front: Arc<dyn Connect>,
+    faults: Faults,
+    strict: bool,
+    inner: Mutex<Inner>,
+}
+
+fn lost() -> ProviderError {
+    ProviderError::Unavailable { source: None }
+}
+
+impl FakeShop {
+    /// No shops yet. `front` checks names and signatures.
+    pub fn new(front: Arc<dyn Connect>, faults: Faults) -> Self {
+        Self { front, faults, strict: false, inner: Mutex::default() }
+    }
+
+    /// A refresh token works once, whatever became of the answer.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a shop, or changes what it says of itself.
+    pub fn open(&self, profile: ShopProfile) {
+        let shop = Shop {
+            installed: false,
+            access: BTreeSet::new(),
+            refresh: BTreeSet::new(),
+            replaces: BTreeMap::new(),
+            profile: profile.clone(),
+        };
+        let domain = profile.domain.clone();
+        self.inner().shops.entry(domain).or_insert(shop).profile = profile;
+    }
+
+    /// Opens a shop that is reached by one domain and calls itself by another.
+    pub fn open_at(&self, domain: &ShopDomain, profile: ShopProfile) {
+        self.open(ShopProfile { domain: domain.clone(), ..profile.clone() });
+        if let Some(shop) = self.inner().shops.get_mut(domain) {
+            shop.profile = profile;
+        }
+    }
+
+    /// The merchant approves: a code that works once.
+    pub fn approve(&self, shop: &ShopDomain) -> SecretString {
+        let mut inner = self.inner();
+        inner.issued += 1;
+        let code = format!("c0de{:028}", inner.issued);
+        inner.codes.insert(code.clone(), shop.clone());
+        code.into()
+    }
+
+    /// No call is answered while this is set.
+    pub fn set_down(&self, down: bool) {
+        self.inner().down = down;
+    }
+
+    /// Kills every token of a shop, as an uninstall over there does.
+    pub fn revoke(&self, shop: &ShopDomain) {
+        if let Some(shop) = self.inner().shops.get_mut(shop) {
+            shop.installed = false;
+            shop.access.clear();
+            shop.refresh.clear();
+        }
+    }
+
+    /// Whether our app is installed.
+    pub fn is_installed(&self, shop: &ShopDomain) -> bool {
+        self.inner().shops.get(shop).is_some_and(|shop| shop.installed)
+    }
+
+    /// How often `exchange`, `refresh`, `inspect`, `uninstall` or `client_credentials` reached a shop.
+    pub fn count(&self, call: &str) -> usize {
+        self.inner().counts.get(call).copied().unwrap_or_default()
+    }
+
+    fn reach<T>(
+        &self,
+        name: &'static str,
+        call: &'static str,
+        effect: impl FnOnce(&mut Inner) -> Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        self.faults.call(name, lost, || {
+            let mut inner = self.inner();
+            *inner.counts.entry(call).or_default() += 1;
+            if inner.down { Err(lost()) } else { effect(&mut inner) }
+        })
+    }
+
+    fn grant(number: u64, shop: &mut Shop, replaced: Option<&str>) -> TokenGrant {
+        let (access, refresh) = (format!("shpat_{number:032x}"), format!("shprt_{number:032x}"));
+        shop.access.insert(access.clone());
+        shop.refresh.insert(refresh.clone());
+        if let Some(replaced) = replaced {
+            shop.replaces.insert(refresh.clone(), replaced.to_owned());
+        }
+        TokenGrant {
+            access_token: access.into(),
+            refresh_token: Some(refresh.into()),
+            expires_in: Some(Duration::from_secs(3_600)),
+            refresh_expires_in: Some(Duration::from_secs(7_776_000)),
+            scopes: shop.profile.scopes.clone(),
+        }
+    }
+}
+
+fn shop_for<'a>(inner: &'a mut Inner, access: &ShopAccess) -> Result<&'a mut Shop, ProviderError> {
+    inner
+        .shops
+        .get_mut(&access.shop)
+        .filter(|shop| shop.installed && shop.access.contains(access.token.expose_secret()))
+        .ok_or(ProviderError::TokenRejected)
+}
+
+#[async_trait]
+impl Connect for FakeShop {
+    fn requested_scopes(&self) -> Scopes {
+        self.front.requested_scopes()
+    }
+
+    fn required_scopes(&self) -> Scopes {
+        self.front.required_scopes()
+    }
+
+    fn parse_shop(&self, input: &str) -> Result<ShopDomain, InvalidShop> {
+        self.front.parse_shop(input)
+    }
+
+    fn authorize_url(
+        &self,
+        shop: &ShopDomain,
+        client_id: &str,
+        scopes: &Scopes,
+        redirect: &Url,
+        state: &str,
+    ) -> Url {
+        self.front.authorize_url(shop, client_id, scopes, redirect, state)
+    }
+
+    fn verify_callback(
+        &self,
+        raw_query: &str,
+        secret: &AppSecret,
+        now: Timestamp,
+    ) -> Result<Callback, CallbackRefusal> {
+        self.front.verify_callback(raw_query, secret, now)
+    }
+
+    async fn exchange(
+        &self,
+        shop: &ShopDomain,
+        code: &SecretString,
+        _secret: &AppSecret,
+    ) -> Result<TokenGrant, ProviderError> {
+        tokio::task::yield_now().await;
+        self.reach("shop.exchange", "exchange", |inner| {
+            if inner.codes.remove(code.expose_secret()).as_ref() != Some(shop) {
+                return Err(ProviderError::Refused { code: "invalid_grant".to_owned() });
+            }
+            inner.issued += 1;
+            let number = inner.issued;
+            let shop = inner.shops.get_mut(shop).ok_or(ProviderError::ShopUnavailable)?;
+            shop.installed = true;
+            // A new authorization ends the tokens of the one before it.
+            shop.access.clear();
+            shop.refresh.clear();
+            Ok(Self::grant(number, shop, None))
+        })
+    }
+
+    async fn refresh(
+        &self,
+        shop: &ShopDomain,
+        refresh_token: &SecretString,
+        _secret: &AppSecret,
+    ) -> Result<TokenGrant, ProviderError> {
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+        self.reach("shop.refresh", "refresh", |inner| {
+            inner.issued += 1;
+            let number = inner.issued;
+            let shop = inner.shops.get_mut(shop).filter(|shop| shop.installed);
+            let shop = shop.ok_or(ProviderError::TokenRejected)?;
+            let used = refresh_token.expose_secret();
+            if !shop.refresh.contains(used) {
+                return Err(ProviderError::TokenRejected);
+            }
+            if let Some(earlier) = shop.replaces.remove(used) {
+                shop.refresh.remove(&earlier);
+            }
+            if self.strict {
+                shop.refresh.remove(used);
+            }
+            Ok(Self::grant(number, shop, Some(used)))
+        })
+    }
+
+    async fn client_credentials(
+        &self,
+        shop: &ShopDomain,
+        _client_id: &str,
+        _client_secret: &SecretString,
+    ) -> Result<TokenGrant, ProviderError> {
+        tokio::task::yield_now().await;
+        self.reach("shop.client_credentials", "client_credentials", |inner| {
+            inner.issued += 1;
+            let number = inner.issued;
+            let shop = inner.shops.get_mut(shop).ok_or(ProviderError::ShopUnavailable)?;
+            shop.installed = true;
+            let grant = Self::grant(number, shop, None);
+            Ok(TokenGrant { refresh_token: None, refresh_expires_in: None, ..grant })
+        })
+    }
+
+    async fn inspect(&self, access: &ShopAccess) -> Result<ShopProfile, ProviderError> {
+        tokio::task::yield_now().await;
+        self.reach("shop.inspect", "inspect", |inner| {
+            shop_for(inner, access).map(|shop| shop.profile.clone())
+        })
+    }
+
+    async fn uninstall(&self, access: &ShopAccess) -> Result<(), ProviderError> {
+        tokio::task::yield_now().await;
+        self.reach("shop.uninstall", "uninstall", |inner| {
+            let shop = shop_for(inner, access)?;
+            shop.installed = false;
+            shop.access.clear();
+            shop.refresh.clear();
+            Ok(())
+        })
+    }
+}

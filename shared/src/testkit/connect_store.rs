@@ -1,0 +1,282 @@
+//! Connectors, states, claims, leases and history in memory, with the conditions of the real tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::faults::Faults;
+use crate::domain::connection::{Connector, HistoryEntry, PendingConnect};
+use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
+use crate::ports::connectors::{ConnectorStore, History};
+use crate::ports::{Page, PortError};
+
+/// A claim on a shop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Who claims it.
+    pub store: StoreId,
+    /// For which installation.
+    pub install: InstallId,
+    /// Until when, while it is pending; none once it is confirmed.
+    pub pending_until: Option<Timestamp>,
+}
+
+#[derive(Default)]
+struct Inner {
+    connectors: BTreeMap<(StoreId, ProviderId), Connector>,
+    states: BTreeMap<String, PendingConnect>,
+    claims: BTreeMap<(ProviderId, ShopDomain), Claim>,
+    leases: BTreeMap<InstallId, Timestamp>,
+    history: Vec<HistoryEntry>,
+}
+
+/// Connectors and their history in memory.
+#[derive(Default)]
+pub struct FakeConnectors {
+    faults: Faults,
+    inner: Mutex<Inner>,
+}
+
+fn lost() -> PortError {
+    PortError::Unavailable { service: "connectors", source: None }
+}
+
+impl FakeConnectors {
+    /// Empty tables.
+    pub fn new(faults: Faults) -> Self {
+        Self { faults, inner: Mutex::default() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connector as stored.
+    pub fn stored(&self, store: &StoreId, provider: ProviderId) -> Option<Connector> {
+        self.inner().connectors.get(&(store.clone(), provider)).cloned()
+    }
+
+    /// The claim on a shop.
+    pub fn claim(&self, provider: ProviderId, shop: &ShopDomain) -> Option<Claim> {
+        self.inner().claims.get(&(provider, shop.clone())).cloned()
+    }
+
+    /// The states that were not used yet.
+    pub fn open_states(&self) -> usize {
+        self.inner().states.len()
+    }
+
+    /// Everything that is stored, as text, to search it for what must not be there.
+    pub fn dump(&self) -> String {
+        let inner = self.inner();
+        format!(
+            "{:?} {:?} {:?} {:?} {:?}",
+            inner.connectors, inner.states, inner.claims, inner.leases, inner.history
+        )
+    }
+
+    /// The history of a store, oldest first.
+    pub fn entries(&self, store: &StoreId) -> Vec<HistoryEntry> {
+        let mut entries: Vec<_> =
+            self.inner().history.iter().filter(|entry| entry.store == *store).cloned().collect();
+        entries.sort_by(|a, b| a.id.cmp(&b.id));
+        entries
+    }
+
+    fn save_in(inner: &mut Inner, connector: &mut Connector) -> Result<(), PortError> {
+        let key = (connector.store.clone(), connector.provider);
+        let stored = inner.connectors.get(&key).map_or(0, |connector| connector.revision);
+        if stored != connector.revision {
+            return Err(PortError::Conflict);
+        }
+        let mut next = connector.clone();
+        next.revision += 1;
+        inner.connectors.insert(key, next);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ConnectorStore for FakeConnectors {
+    async fn load(&self, store: &StoreId, provider: ProviderId) -> Result<Option<Connector>, PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("connectors.load", lost, || Ok(self.stored(store, provider)))
+    }
+
+    async fn save(&self, connector: &mut Connector) -> Result<(), PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("connectors.save", lost, || Self::save_in(&mut self.inner(), connector))?;
+        connector.revision += 1;
+        Ok(())
+    }
+
+    async fn put_state(&self, pending: &PendingConnect) -> Result<(), PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("connectors.put_state", lost, || {
+            self.inner().states.insert(pending.state_hash.clone(), pending.clone());
+            Ok(())
+        })
+    }
+
+    async fn consume_state(
+        &self,
+        state_hash: &str,
+        provider: ProviderId,
+        shop: &ShopDomain,
+        cookie_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<PendingConnect>, PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("connectors.consume_state", lost, || {
+            let mut inner = self.inner();
+            let fits = inner.states.get(state_hash).is_some_and(|pending| {
+                pending.provider == provider
+                    && pending.shop == *shop
+                    && pending.cookie_hash == cookie_hash
+                    && now < pending.expires_at
+            });
+            Ok(if fits { inner.states.remove(state_hash) } else { None })
+        })
+    }
+
+    async fn peek_state(&self, state_hash: &str) -> Result<Option<PendingConnect>, PortError> {
+        tokio::task::yield_now().await;
+        self.faults
+            .call("connectors.peek_state", lost, || Ok(self.inner().states.get(state_hash).cloned()))
+    }
+
+    async fn claim_shop(
+        &self,
+        provider: ProviderId,
+        shop: &ShopDomain,
+        store: &StoreId,
+        install: &InstallId,
+        now: Timestamp,
+        pending_until: Timestamp,
+    ) -> Result<bool, PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("connectors.claim_shop", lost, || {
+            let mut inner = self.inner();
+            let key = (provider, shop.clone());
+            if let Some(claim) = inner.claims.get(&key) {
+                match claim.pending_until {
+                    None => return Ok(claim.store == *store),
+                    Some(until) if now < until && claim.store != *store => return Ok(false),
+                    Some(_) => {}
+                }
+            }
+            let claim =
+                Claim { store: store.clone(), install: install.clone(), pending_until: Some(pending_until) };
+            inner.claims.insert(key, claim);
+            Ok(true)
+        })
+    }
+
+    async fn go_live(&self, connector: &mut Connector) -> Result<(), PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("connectors.go_live", lost, || {
+            let mut inner = self.inner();
+            let installation = connector.installation.clone().ok_or(PortError::Conflict)?;
+            let key = (connector.provider, installation.shop.clone());
+            let ours = inner.claims.get(&key).is_some_and(|claim| {
+                claim.store == connector.store
+                    && (claim.pending_until.is_none() || claim.install == installation.id)
+            });
+            if !ours {
+                return Err(PortError::Conflict);
+            }
+            Self::save_in(&mut inner, connector)?;
+            let claim =
+                Claim { store: connector.store.clone(), install: installation.id, pending_until: None };
+            inner.claims.insert(key, claim);
+            Ok(())
+        })?;
+        connector.revision += 1;
+        Ok(())
+    }
+
+    async fn release_claim(
+        &self,
+        provider: ProviderId,
+        shop: &ShopDomain,
+        install: &InstallId,
+    ) -> Result<(), PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("connectors.release_claim", lost, || {
+            let mut inner = self.inner();
+            let key = (provider, shop.clone());
+            if inner.claims.get(&key).is_some_and(|claim| claim.install == *install) {
+                inner.claims.remove(&key);
+            }
+            Ok(())
+        })
+    }
+
+    async fn lease_refresh(
+        &self,
+        install: &InstallId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("connectors.lease_refresh", lost, || {
+            let mut inner = self.inner();
+            let free = inner.leases.get(install).is_none_or(|held_until| *held_until <= now);
+            if free {
+                inner.leases.insert(install.clone(), until);
+            }
+            Ok(free)
+        })
+    }
+
+    async fn release_refresh(&self, install: &InstallId) -> Result<(), PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("connectors.release_refresh", lost, || {
+            self.inner().leases.remove(install);
+            Ok(())
+        })
+    }
+}
+
+#[async_trait]
+impl History for FakeConnectors {
+    async fn append(&self, entry: &HistoryEntry) -> Result<(), PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("history.append", lost, || {
+            let mut inner = self.inner();
+            if !inner.history.iter().any(|old| old.id == entry.id && old.store == entry.store) {
+                inner.history.push(entry.clone());
+            }
+            Ok(())
+        })
+    }
+
+    async fn list(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<Page<HistoryEntry>, PortError> {
+        tokio::task::yield_now().await;
+        self.faults.call("history.list", lost, || {
+            let inner = self.inner();
+            let ids: BTreeSet<&str> = inner
+                .history
+                .iter()
+                .filter(|entry| entry.store == *store && entry.provider == provider)
+                .filter(|entry| cursor.as_deref().is_none_or(|cursor| entry.id.as_str() < cursor))
+                .map(|entry| entry.id.as_str())
+                .collect();
+            let page: Vec<&str> = ids.iter().rev().take(limit as usize).copied().collect();
+            let next = (ids.len() > page.len()).then(|| page.last().map(|id| (*id).to_owned())).flatten();
+            let items = page
+                .iter()
+                .filter_map(|id| inner.history.iter().find(|e| e.id == *id && e.store == *store).cloned())
+                .collect();
+            Ok(Page { items, next })
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! Fakes that inject faults, builders, and the contract suite that binds fakes and adapters.
+
+pub mod clock;
+pub mod connect_shop;
+pub mod connect_store;
+pub mod connect_vault;
+pub mod faults;
