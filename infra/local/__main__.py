@@ -1,0 +1,40 @@
+"""`python -m local <command>`: what the Makefile calls."""
+
+import importlib
+import sys
+
+from . import tools
+
+# command -> (module, virtual environment it needs, what it does)
+COMMANDS = {
+    "setup": ("setup", None, "fetch every pinned tool into the cache"),
+    "documents": ("schema", None, "validate GraphQL documents against the pinned schema"),
+    "test": ("gate", "stack", "the gate: everything a change must pass"),
+    "up": ("up", "stack", "run the local stack in the foreground"),
+    "demo": ("demo", "stack", "the story: connect, import, review, rerun, undo, disconnect"),
+    "scenario": ("scenario", "stack", "one deployed scenario, as the gate runs it"),
+    "peers": ("peers", "stack", "clients nobody here wrote, against the simulator"),
+    "bench": ("bench", "stack", "measure the figures and write target/bench.json"),
+}
+
+
+def main() -> int:
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in COMMANDS:
+        for command, (_, _, what) in COMMANDS.items():
+            tools.say(f"  {command:10} {what}")
+        return 2
+    module, environment, _ = COMMANDS[name]
+    try:
+        if environment:
+            tools.check_machine()
+            tools.enter(environment)
+        return importlib.import_module(f".{module}", __package__).main(sys.argv[2:]) or 0
+    except tools.Missing as missing:
+        tools.say(f"✗ {missing}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+sys.exit(main())
