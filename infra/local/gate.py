@@ -11,7 +11,7 @@ from pathlib import Path
 from . import paths, schema, tools
 from .display import Step, console, step
 
-ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+ANSI = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\([A-Z0-9])")
 # What is worth repeating from a passing nextest run.
 NEXTEST = re.compile(r"^\s*(Starting \d|Summary \[|FLAKY|SLOW|LEAK|SKIP)")
 

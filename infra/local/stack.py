@@ -266,19 +266,24 @@ class Stack:
 
 
 def keep_recent(directory: Path, count: int = 5) -> None:
-    """Working directories hold logs; the last few are enough."""
+    """Working directories hold logs; the last few are enough. One whose stack may still run stays."""
     for old in sorted(path for path in directory.iterdir() if path.is_dir())[:-count]:
-        shutil.rmtree(old, ignore_errors=True)
+        try:
+            os.kill(int(old.name.rpartition("-")[2]), 0)
+        except (ProcessLookupError, ValueError):
+            shutil.rmtree(old, ignore_errors=True)
+        except PermissionError:
+            continue
 
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Lets a polite kill or a closed terminal unwind the stack like Ctrl-C does."""
+    """Lets a polite kill or a closed terminal unwind the stack like Ctrl-C does, also where a shell made us ignore Ctrl-C."""
 
     def leave(number, _frame):
-        raise SystemExit(128 + number)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
