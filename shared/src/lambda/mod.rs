@@ -1,7 +1,9 @@
 //! The edge that all functions share: configuration, tracing, requests, problems, the batch loop.
 
 pub mod auth;
+pub mod catalog;
 pub mod config;
 pub mod http;
+pub mod imports;
 pub mod problem;
 pub mod trace;

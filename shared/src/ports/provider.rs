@@ -160,8 +160,14 @@ pub trait Connect: Send + Sync {
     fn parse_shop(&self, input: &str) -> Result<ShopDomain, InvalidShop>;
 
     /// The address of the platform's page that asks the merchant.
-    fn authorize_url(&self, shop: &ShopDomain, client_id: &str, scopes: &Scopes, redirect: &Url, state: &str)
-    -> Url;
+    fn authorize_url(
+        &self,
+        shop: &ShopDomain,
+        client_id: &str,
+        scopes: &Scopes,
+        redirect: &Url,
+        state: &str,
+    ) -> Result<Url, InvalidShop>;
 
     /// Checks form, signature and time of a callback's raw query string, in that order.
     fn verify_callback(

@@ -179,7 +179,7 @@ impl Connect for FakeShop {
         scopes: &Scopes,
         redirect: &Url,
         state: &str,
-    ) -> Url {
+    ) -> Result<Url, InvalidShop> {
         self.front.authorize_url(shop, client_id, scopes, redirect, state)
     }
 

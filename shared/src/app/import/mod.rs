@@ -12,6 +12,9 @@ mod plan;
 
 
 mod tmp;
+pub mod records;
+pub mod requests;
+pub mod shown;
 mod undo;
 mod verify;
 

@@ -1,6 +1,7 @@
 //! Shopify: all that knows its names, documents and rules.
 
 mod client;
+mod connect;
 
 use std::sync::OnceLock;
 use std::time::Duration;

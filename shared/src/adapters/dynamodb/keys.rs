@@ -1,0 +1,177 @@
+//! Every key of every table. A partition of a store's data begins with `S#{store}`; what is looked up before the store
+//! is known (states, claims, leases) has prefixes of its own.
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
+use crate::domain::record::{Kind, RecordKey, Source};
+use crate::domain::run::{ChunkId, Phase};
+use crate::ports::runs::PageKey;
+
+/// Partition key and sort key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Partition.
+    pub pk: String,
+    /// Place in it.
+    pub sk: String,
+}
+
+/// Name of the keys-only index of the catalogue by external id: `gpk`, `gsk`.
+pub const EXTERNAL_INDEX: &str = "by_external";
+/// Number of partitions that a kind of record is spread over, so that no partition limits bulk writes.
+pub const SHARDS: u8 = 16;
+/// What the sort keys of run headers begin with.
+pub const RUN_PREFIX: &str = "RUN#";
+
+/// A store's connector to a provider.
+pub fn connector(store: &StoreId, provider: ProviderId) -> Key {
+    Key { pk: format!("S#{store}"), sk: format!("CONNECTOR#{provider}") }
+}
+
+/// The state of a connect attempt.
+pub fn state(hash: &str) -> Key {
+    Key { pk: format!("STATE#{hash}"), sk: "STATE".to_owned() }
+}
+
+/// The claim on a shop.
+pub fn claim(provider: ProviderId, shop: &ShopDomain) -> Key {
+    Key { pk: format!("CLAIM#{provider}#{shop}"), sk: "CLAIM".to_owned() }
+}
+
+/// The lease to refresh an installation's token.
+pub fn lease(install: &InstallId) -> Key {
+    Key { pk: format!("LEASE#{install}"), sk: "LEASE".to_owned() }
+}
+
+/// One entry of a connector's history.
+pub fn history(store: &StoreId, provider: ProviderId, id: &str) -> Key {
+    Key { pk: of_connector(store, provider), sk: id.to_owned() }
+}
+
+/// The partition of a connector's history, and of its runs in their own table.
+pub fn of_connector(store: &StoreId, provider: ProviderId) -> String {
+    format!("S#{store}#{provider}")
+}
+
+/// The header of a run.
+pub fn run(store: &StoreId, provider: ProviderId, run: &RunId) -> Key {
+    Key { pk: of_connector(store, provider), sk: format!("{RUN_PREFIX}{run}") }
+}
+
+/// The lock that the running run holds.
+pub fn lock(store: &StoreId, provider: ProviderId) -> Key {
+    Key { pk: of_connector(store, provider), sk: "ACTIVE".to_owned() }
+}
+
+/// What an idempotency key began. Keys come from callers, so only their hash is stored.
+pub fn idempotency(store: &StoreId, provider: ProviderId, key: &str) -> Key {
+    let hash = hex::encode(Sha256::digest(key.as_bytes()));
+    Key { pk: of_connector(store, provider), sk: format!("IDEM#{hash}") }
+}
+
+/// The partition of a run's receipts.
+pub fn of_run(store: &StoreId, run: &RunId) -> String {
+    format!("S#{store}#{run}")
+}
+
+/// What the sort keys of the receipts of a phase and generation begin with.
+pub fn receipts(phase: Phase, generation: u32) -> String {
+    format!("RECEIPT#{}#{generation:06}#", phase.as_str())
+}
+
+/// A receipt.
+pub fn receipt(store: &StoreId, run: &RunId, phase: Phase, generation: u32, chunk: ChunkId) -> Key {
+    Key { pk: of_run(store, run), sk: format!("{}{chunk}", receipts(phase, generation)) }
+}
+
+/// A page of a run.
+pub fn page(store: &StoreId, key: &PageKey) -> Key {
+    Key {
+        pk: format!("S#{store}#{}#{}", key.run, key.chunk),
+        sk: format!("{}#{:06}#{:06}", key.kind.as_str(), key.generation, key.number),
+    }
+}
+
+/// The shard of a record. The first digit of its id, so that shard order is the order of ids.
+pub fn shard(id: Uuid) -> u8 {
+    id.as_bytes()[0] >> 4
+}
+
+/// The partition of one shard of a kind of record.
+pub fn of_kind(store: &StoreId, kind: Kind, shard: u8) -> String {
+    format!("S#{store}#{}#{shard:02}", kind.as_str())
+}
+
+/// A record.
+pub fn record(store: &StoreId, kind: Kind, id: Uuid) -> Key {
+    Key { pk: of_kind(store, kind, shard(id)), sk: id.simple().to_string() }
+}
+
+/// The partition of the pages of a record that is too large for one item.
+pub fn of_pages(store: &StoreId, id: Uuid) -> String {
+    format!("S#{store}#PAGE#{}", id.simple())
+}
+
+/// What the sort keys of the pages of one generation begin with.
+pub fn pages_of(generation: &str) -> String {
+    format!("{generation}#")
+}
+
+/// A page of a record.
+pub fn record_page(store: &StoreId, id: Uuid, generation: &str, number: usize) -> Key {
+    Key { pk: of_pages(store, id), sk: format!("{}{number:04}", pages_of(generation)) }
+}
+
+/// Whether records of a kind stand in the index. Stock and metafields carry their product's id and are found by it.
+pub fn indexed(kind: Kind) -> bool {
+    matches!(kind, Kind::Warehouse | Kind::Product | Kind::Category)
+}
+
+/// The kind whose index holds the external ids of a kind.
+pub fn indexed_as(kind: Kind) -> Kind {
+    if indexed(kind) { kind } else { Kind::Product }
+}
+
+/// The partition of one shard of the index.
+pub fn of_external(store: &StoreId, source: Source, kind: Kind, shard: u8) -> String {
+    format!("S#{store}#{}#{}#{}#{shard:02}", source.provider, source.shop_id, kind.as_str())
+}
+
+/// The place of an external id in its partition of the index.
+pub fn external(id: u64) -> String {
+    format!("{id:020}")
+}
+
+/// The key of a record in the index; none where its kind is not indexed.
+pub fn index(store: &StoreId, key: &RecordKey) -> Option<Key> {
+    indexed(key.kind).then(|| Key {
+        pk: of_external(store, key.source, key.kind, shard(key.internal_id(store))),
+        sk: external(key.external_id),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::ShopId;
+
+    #[test]
+    fn a_partition_of_a_store_begins_with_it_and_shards_keep_the_order_of_ids() {
+        let store = StoreId::for_test("s1").unwrap();
+        let source = Source { provider: ProviderId::Shopify, shop_id: ShopId(7) };
+        let mut last = None;
+        let mut ids: Vec<Uuid> = (0..200)
+            .map(|n| RecordKey { source, kind: Kind::Product, external_id: n }.internal_id(&store))
+            .collect();
+        ids.sort();
+        for id in ids {
+            let key = record(&store, Kind::Product, id);
+            assert!(key.pk.starts_with("S#s1#product#"), "{key:?}");
+            assert!(last < Some((shard(id), id)));
+            last = Some((shard(id), id));
+        }
+        assert_eq!(last.map(|(shard, _)| shard), Some(SHARDS - 1));
+    }
+}

@@ -1,0 +1,270 @@
+//! Runs as the API shows them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::domain::plan::{CodeCounts, Counts, FieldDiff, Outcome, PlanEntry};
+use crate::domain::record::{RecordKey, Resource, Source};
+use crate::domain::run::{Cost, Failure, Run, RunKind, RunState, Wanted};
+use crate::domain::ids::StoreId;
+use crate::domain::warning::{Code, Severity};
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Progress {
+    /// Objects dealt with in the current state.
+    pub done: u64,
+    /// Objects there are, as far as the shop has told; absent while it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// Objects a second since the current state began.
+    pub per_second: f64,
+    /// Seconds until the current state ends, at this rate; absent while nothing is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_seconds: Option<u64>,
+}
+
+/// One code with its number and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownWarning {
+    /// The stable code.
+    pub code: Code,
+    /// How much it matters.
+    pub severity: Severity,
+    /// How often it occurred.
+    pub count: u64,
+    /// What it means and what to do.
+    pub remedy: &'static str,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownRun {
+    /// Its id.
+    pub run_id: String,
+    /// What it is for.
+    pub kind: RunKind,
+    /// Where it stands.
+    pub status: RunState,
+    /// Whether it was asked to stop and has not yet.
+    pub cancel_requested: bool,
+    /// The run that this one takes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of_run: Option<String>,
+    /// The preview that it carries out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_preview: Option<String>,
+    /// The run that took this one back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undone_by: Option<String>,
+    /// The shop's domain.
+    pub shop: String,
+    /// What was asked for and is not blocked.
+    pub resources: Vec<Wanted>,
+    /// When it was asked for, RFC 3339.
+    pub created_at: String,
+    /// When it last changed, RFC 3339.
+    pub updated_at: String,
+    /// When it ended, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// How far it is; absent once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// The shop's own counts when it began, by resource.
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, u64>))]
+    pub announced: BTreeMap<Resource, u64>,
+    /// Numbers by resource and outcome.
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, BTreeMap<String, u64>>))]
+    pub counts: Counts,
+    /// Warnings by code.
+    pub warnings: Vec<ShownWarning>,
+    /// What it wrote and cost.
+    pub cost: Cost,
+    /// Why it broke off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+impl ShownRun {
+    /// A run as its header tells it, with numbers that may be fresher than the header's.
+    pub fn new(run: &Run, counts: Counts, warnings: &CodeCounts, cost: Cost, progress: Option<Progress>) -> Self {
+        let id = |id: &Option<crate::domain::ids::RunId>| id.as_ref().map(ToString::to_string);
+        Self {
+            run_id: run.id.to_string(),
+            kind: run.kind,
+            status: run.state,
+            cancel_requested: run.cancel_requested && !run.state.is_final(),
+            of_run: id(&run.of_run),
+            from_preview: id(&run.from_preview),
+            undone_by: id(&run.undone_by),
+            shop: run.shop_domain.to_string(),
+            resources: run.wanted.iter().copied().collect(),
+            created_at: run.created_at.to_string(),
+            updated_at: run.updated_at.to_string(),
+            finished_at: run.finished_at.map(|at| at.to_string()),
+            progress,
+            announced: run.announced.clone(),
+            counts,
+            warnings: warnings
+                .iter()
+                .map(|(code, count)| ShownWarning {
+                    code: *code,
+                    severity: code.severity(),
+                    count: *count,
+                    remedy: code.remedy(),
+                })
+                .collect(),
+            cost,
+            failure: run.failure.clone(),
+        }
+    }
+}
+
+/// One difference of a record.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownDiff {
+    /// The list the child is in; absent for the record's own field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Resource>,
+    /// The child's id in the shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The field; `*` for a whole child, `order` for the order of children.
+    pub field: String,
+    /// What is stored; long values are cut and end in a hash of the whole.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object, nullable))]
+    pub before: Value,
+    /// What the shop has.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object, nullable))]
+    pub after: Value,
+    /// Whether both sides had changed it and the store's value was kept.
+    pub kept: bool,
+}
+
+impl From<FieldDiff> for ShownDiff {
+    fn from(diff: FieldDiff) -> Self {
+        Self {
+            resource: diff.list,
+            id: diff.child,
+            field: diff.field,
+            before: diff.before,
+            after: diff.after,
+            kept: diff.kept,
+        }
+    }
+}
+
+/// What a run decided about one record.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownRecord {
+    /// What it counts as. Stock and metafields are those of one product.
+    pub resource: Resource,
+    /// Its id in the shop.
+    pub external_id: String,
+    /// Its id in the store.
+    pub internal_id: String,
+    /// Its title.
+    pub label: String,
+    /// The decision.
+    pub outcome: Outcome,
+    /// Whether the decision was carried out.
+    pub applied: bool,
+    /// Warnings about it.
+    pub codes: Vec<Code>,
+    /// Field by field; empty for a record that is new as a whole.
+    pub diff: Vec<ShownDiff>,
+}
+
+impl ShownRecord {
+    /// One entry, with the ids that people need.
+    pub fn new(entry: PlanEntry, store: &StoreId, source: Source, applied: bool) -> Self {
+        let key = RecordKey { source, kind: entry.kind, external_id: entry.external_id };
+        Self {
+            resource: resource_of(&entry),
+            external_id: entry.external_id.to_string(),
+            internal_id: key.internal_id(store).to_string(),
+            label: entry.label,
+            outcome: entry.outcome,
+            applied: applied && entry.outcome != Outcome::Blocked && entry.outcome != Outcome::Failed,
+            codes: entry.codes,
+            diff: entry.diff.into_iter().map(ShownDiff::from).collect(),
+        }
+    }
+}
+
+/// What a plan entry counts as.
+pub(super) fn resource_of(entry: &PlanEntry) -> Resource {
+    let shape = entry.kind.shape();
+    let child = || shape.children.first().map(|list| list.resource);
+    shape.counts_as.or_else(child).unwrap_or(Resource::Products)
+}
+
+/// A page of something.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownPage<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Pass as `cursor` for the next page; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// The sums of one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ResourceSums {
+    /// The resource.
+    pub resource: Resource,
+    /// What the shop counted when the run began; absent where it gives no exact number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<u64>,
+    /// What was received and read.
+    pub received: u64,
+    /// Numbers by outcome.
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, u64>))]
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Whether received = created + updated + unchanged + restored + blocked + failed, and received = source where
+    /// that is known.
+    pub closes: bool,
+}
+
+/// The reconciliation of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Reconciliation {
+    /// The run.
+    pub run_id: String,
+    /// Where it stands; the sums are final once this is.
+    pub status: RunState,
+    /// Whether every resource's sums close.
+    pub closes: bool,
+    /// Resource by resource.
+    pub resources: Vec<ResourceSums>,
+    /// Lines and records announced by the shop and read by us, by feed.
+    pub feeds: Vec<FeedSums>,
+}
+
+/// What a feed announced and what was read of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FeedSums {
+    /// The feed.
+    pub feed: String,
+    /// Objects announced.
+    pub announced: u64,
+    /// Objects read.
+    pub read: u64,
+    /// Top-level objects announced.
+    pub announced_records: u64,
+    /// Top-level objects read.
+    pub read_records: u64,
+}

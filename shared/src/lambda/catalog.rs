@@ -1,0 +1,26 @@
+//! The HTTP edge of browsing the catalogue.
+
+use std::sync::Arc;
+
+use super::http::{Call, Response, json};
+use crate::app::browse_catalog::{BrowseCatalog, StandingFilter};
+use crate::app::error::AppError;
+use crate::domain::record::Resource;
+
+/// Answers every route of `catalog`.
+pub async fn catalog(app: Arc<BrowseCatalog>, call: Call) -> Result<Response, AppError> {
+    let caller = call.caller()?;
+    let resource = call.path("resource").and_then(Resource::parse).ok_or_else(AppError::not_found)?;
+    if let Some(id) = call.path("id") {
+        return json(200, &app.one(&caller.store, resource, id).await?);
+    }
+    let query = call.query(&["cursor", "limit", "standing"])?;
+    let standing = match query.get("standing") {
+        None => StandingFilter::default(),
+        Some(text) => StandingFilter::parse(text).ok_or_else(|| {
+            AppError::invalid("invalid_parameter", "`standing` must be `active`, `missing` or `all`.")
+        })?,
+    };
+    let cursor = query.get("cursor").map(str::to_owned);
+    json(200, &app.list(&caller.store, resource, standing, cursor, query.limit(50, 100)?).await?)
+}

@@ -1,0 +1,45 @@
+//! The queue edge of import steps: every record of a batch on its own, so that one bad message costs no other.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::FutureExt as _;
+use lambda_runtime::LambdaEvent;
+
+use super::http::chain;
+use crate::adapters::sqs::StepMessageV1;
+use crate::app::error::AppError;
+use crate::app::import::{Disposition, ImportStep};
+
+/// Carries out a batch of steps; answers the ids of the messages that are to come again.
+pub async fn import_step(app: Arc<ImportStep>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Infallible> {
+    let mut response = SqsBatchResponse::default();
+    for record in event.payload.records {
+        let id = record.message_id.clone().unwrap_or_default();
+        match carry_out(&app, &record).await {
+            Disposition::Done => {}
+            Disposition::Retry(error) => {
+                let cause = chain(&error);
+                tracing::warn!(message.id = id, code = error.code, cause, "a step is to be tried again");
+                response.add_failure(id);
+            }
+        }
+    }
+    Ok(response)
+}
+
+async fn carry_out(app: &ImportStep, record: &SqsMessage) -> Disposition {
+    let receives = record.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
+    let message = match StepMessageV1::parse(record.body.as_deref().unwrap_or_default()) {
+        Ok(message) => message,
+        Err(malformed) => {
+            // Nobody but us writes to this queue: it goes to the dead-letter queue, where someone looks at it.
+            tracing::error!(error = %malformed, "a message is not a step");
+            return Disposition::Retry(AppError::invalid("malformed_message", "This message is not a step."));
+        }
+    };
+    let step = AssertUnwindSafe(app.handle(&message, receives)).catch_unwind();
+    step.await.unwrap_or_else(|_| Disposition::Retry(AppError::bug("a step panicked")))
+}

@@ -1,0 +1,121 @@
+//! The HTTP edge of runs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::http::{Call, Response, json};
+use crate::app::error::AppError;
+use crate::app::import::records::RecordFilter;
+use crate::app::import::requests::{Asker, Imports, StartRun};
+use crate::domain::ids::RunId;
+use crate::domain::plan::Outcome;
+use crate::domain::record::Resource;
+use crate::domain::run::Wanted;
+use crate::domain::warning::Code;
+
+/// Whether to look or to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Writes nothing but a plan.
+    Preview,
+    /// Imports.
+    Run,
+}
+
+/// What to begin.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StartRunBody {
+    /// Whether to look or to write.
+    pub mode: Mode,
+    /// What to import; everything where absent.
+    pub resources: Option<Vec<Wanted>>,
+    /// The preview to carry out, with mode `run`.
+    pub from_preview: Option<String>,
+}
+
+/// What was begun.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Started {
+    /// The run's id.
+    pub run_id: String,
+}
+
+fn run_id(call: &Call) -> Result<RunId, AppError> {
+    let text = call.path("run_id").unwrap_or_default();
+    RunId::parse(text).map_err(|_| AppError::not_found())
+}
+
+/// Answers every route of `imports`.
+pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError> {
+    let caller = call.caller()?;
+    let provider = call.provider()?;
+    let asker = Asker { store: &caller.store, provider, subject: &caller.subject };
+    let route = call.route().rsplit_once("/imports").map_or("", |(_, rest)| rest);
+    let post = call.route().starts_with("POST ");
+    match (post, route) {
+        (true, "") => {
+            let body: StartRunBody = call.json()?;
+            let run = app.start(asker, start_run(body)?, call.idempotency_key()?).await?;
+            json(202, &Started { run_id: run.to_string() })
+        }
+        (false, "") => {
+            let query = call.query(&["cursor", "limit"])?;
+            let cursor = query.get("cursor").map(str::to_owned);
+            json(200, &app.list(&caller.store, provider, cursor, query.limit(20, 100)?).await?)
+        }
+        (false, "/{run_id}") => json(200, &app.get(&caller.store, provider, &run_id(&call)?).await?),
+        (false, "/{run_id}/records") => {
+            let query = call.query(&["resource", "outcome", "code", "cursor", "limit"])?;
+            let filter = RecordFilter {
+                resource: query.get("resource").map(|text| known("resource", Resource::parse(text))).transpose()?,
+                outcome: query.get("outcome").map(|text| known("outcome", Outcome::parse(text))).transpose()?,
+                code: query.get("code").map(|text| known("code", Code::parse(text))).transpose()?,
+            };
+            let limit = query.limit(50, 200)?;
+            let run = run_id(&call)?;
+            let page = app.records(&caller.store, provider, &run, &filter, query.get("cursor"), limit).await?;
+            json(200, &page)
+        }
+        (false, "/{run_id}/reconciliation") => {
+            json(200, &app.reconciliation(&caller.store, provider, &run_id(&call)?).await?)
+        }
+        (true, "/{run_id}/cancel") => {
+            json(202, &app.cancel(&caller.store, provider, &run_id(&call)?).await?)
+        }
+        (true, "/{run_id}/undo") => {
+            let run = app.undo(asker, &run_id(&call)?, call.idempotency_key()?).await?;
+            json(202, &Started { run_id: run.to_string() })
+        }
+        _ => Err(AppError::not_found()),
+    }
+}
+
+fn known<T>(name: &str, value: Option<T>) -> Result<T, AppError> {
+    value.ok_or_else(|| {
+        AppError::invalid("invalid_parameter", format!("The query parameter `{name}` has a value that is not known."))
+    })
+}
+
+fn start_run(body: StartRunBody) -> Result<StartRun, AppError> {
+    let resources: Option<BTreeSet<Wanted>> = body.resources.map(|list| list.into_iter().collect());
+    if resources.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Err(AppError::invalid(
+            "invalid_body",
+            "`resources` names nothing. Leave it out to import everything.",
+        ));
+    }
+    let from_preview = body.from_preview.map(|text| RunId::parse(&text)).transpose();
+    Ok(StartRun {
+        preview: body.mode == Mode::Preview,
+        resources,
+        // A text that cannot be an id is one that no preview has.
+        from_preview: from_preview.map_err(|_| AppError::not_found())?,
+    })
+}
