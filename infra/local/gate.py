@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,7 @@ def steps() -> dict[str, Callable[[Step], None]]:
         "clippy": command("cargo", "clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"),
         "template": check_template,
         "GraphQL documents": check_documents,
+        "local stack": command(sys.executable, "-m", "unittest", "discover", "-t", "infra", "-s", "infra/local/tests"),
         "tests": command("cargo", "nextest", "run", "--workspace", "--no-fail-fast", env=env, keep=NEXTEST),
         "doc tests": command("cargo", "test", "--workspace", "--doc", env=env),
         "documentation": command("cargo", "doc", "--workspace", "--no-deps", env={"RUSTDOCFLAGS": "-D warnings"}),
