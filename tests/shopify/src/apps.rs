@@ -1,0 +1,270 @@
+//! Apps known to the simulator, what they were granted, and their tokens.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// An app as its developer registered it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct App {
+    /// Name shown to merchants.
+    pub name: String,
+    /// Client secret.
+    pub secret: String,
+    /// Addresses a merchant may be sent back to, matched exactly.
+    pub redirect_uris: Vec<String>,
+    /// What the app asks for where the request names no scopes.
+    pub scopes: BTreeSet<String>,
+    /// Refuse non-expiring tokens, as Shopify does for public apps (HTTP 403).
+    pub require_expiring: bool,
+    /// Retire a refresh token with its first use, stricter than Shopify is since 2026-08-28.
+    pub strict_refresh: bool,
+}
+
+/// An app installed in a shop.
+#[derive(Clone, Debug)]
+pub struct Install {
+    /// Granted scopes, `write_x` standing for both.
+    pub scopes: BTreeSet<String>,
+    /// Whether it is still installed.
+    pub active: bool,
+    /// Number used in `gid://shopify/AppInstallation/…`.
+    pub id: u64,
+}
+
+/// An access token.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Label of the shop.
+    pub shop: String,
+    /// The app.
+    pub client_id: String,
+    /// When it stops working; none: never.
+    pub expires_at: Option<Timestamp>,
+    /// Set by an uninstall.
+    pub revoked: bool,
+}
+
+/// A refresh token.
+#[derive(Clone, Debug)]
+pub struct Refresh {
+    /// Label of the shop.
+    pub shop: String,
+    /// The app.
+    pub client_id: String,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was first used.
+    pub first_used: Option<Timestamp>,
+    /// The refresh token it was issued for.
+    pub replaces: Option<String>,
+    /// Set once its replacement was used, or by an uninstall.
+    pub retired: bool,
+}
+
+/// An authorization code.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// Label of the shop.
+    pub shop: String,
+    /// The app.
+    pub client_id: String,
+    /// Where the merchant was sent.
+    pub redirect_uri: String,
+    /// What was granted.
+    pub scopes: BTreeSet<String>,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// Set by its first use.
+    pub used: bool,
+}
+
+/// Everything that has to do with rights.
+#[derive(Debug, Default)]
+pub struct Rights {
+    /// Apps by client id.
+    pub apps: BTreeMap<String, App>,
+    /// Installations by shop label and client id.
+    pub installs: BTreeMap<(String, String), Install>,
+    /// Access tokens by value.
+    pub tokens: HashMap<String, Token>,
+    /// Refresh tokens by value.
+    pub refreshes: HashMap<String, Refresh>,
+    /// Codes by value.
+    pub codes: HashMap<String, Code>,
+}
+
+/// A pair of tokens just issued.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// `shpat_…`
+    pub access: String,
+    /// `shprt_…`, with expiring tokens only.
+    pub refresh: Option<String>,
+}
+
+/// Life of an expiring access token: one hour.
+pub const ACCESS_SECONDS: i64 = 3_600;
+/// Life of a refresh token: 90 days.
+pub const REFRESH_SECONDS: i64 = 7_776_000;
+/// A used refresh token works on, until its replacement is used, for at most 30 days.
+const REUSE_SECONDS: i64 = 2_592_000;
+
+impl Rights {
+    /// Records an installation, or replaces its scopes.
+    pub fn install(&mut self, shop: &str, client_id: &str, scopes: &BTreeSet<String>) {
+        let id = self.installs.len() as u64 + 5_001;
+        let install = self
+            .installs
+            .entry((shop.to_owned(), client_id.to_owned()))
+            .or_insert_with(|| Install { scopes: BTreeSet::new(), active: true, id });
+        install.scopes = compress(scopes);
+        install.active = true;
+    }
+
+    /// Issues an access token, with a refresh token if it is to expire.
+    pub fn issue(
+        &mut self,
+        shop: &str,
+        client_id: &str,
+        expiring: bool,
+        now: Timestamp,
+        replaces: Option<String>,
+    ) -> Issued {
+        let access = format!("shpat_{}", random_hex(16));
+        let expires_at = expiring.then(|| after(now, ACCESS_SECONDS));
+        let (shop, client_id) = (shop.to_owned(), client_id.to_owned());
+        self.tokens.insert(
+            access.clone(),
+            Token { shop: shop.clone(), client_id: client_id.clone(), expires_at, revoked: false },
+        );
+        let refresh = expiring.then(|| {
+            let value = format!("shprt_{}", random_hex(16));
+            let expires_at = after(now, REFRESH_SECONDS);
+            let refresh = Refresh { shop, client_id, expires_at, first_used: None, replaces, retired: false };
+            self.refreshes.insert(value.clone(), refresh);
+            value
+        });
+        Issued { access, refresh }
+    }
+
+    /// Uses a refresh token: it works until its replacement is used (changelog of 2026-08-28), unless the app is set to be strict.
+    pub fn refresh(&mut self, shop: &str, client_id: &str, value: &str, now: Timestamp) -> Option<Issued> {
+        let strict = self.apps.get(client_id)?.strict_refresh;
+        let record = self.refreshes.get_mut(value)?;
+        let worn_out = record.first_used.is_some_and(|first| after(first, REUSE_SECONDS) <= now);
+        if record.shop != shop
+            || record.client_id != client_id
+            || record.retired
+            || worn_out
+            || record.expires_at <= now
+        {
+            return None;
+        }
+        record.first_used.get_or_insert(now);
+        record.retired = strict;
+        if let Some(previous) = record.replaces.clone().and_then(|previous| self.refreshes.get_mut(&previous))
+        {
+            previous.retired = true;
+        }
+        Some(self.issue(shop, client_id, true, now, Some(value.to_owned())))
+    }
+
+    /// Removes an app from a shop: its tokens stop working at once. False if it was not installed.
+    pub fn uninstall(&mut self, shop: &str, client_id: &str) -> bool {
+        let Some(install) = self.installs.get_mut(&(shop.to_owned(), client_id.to_owned())) else {
+            return false;
+        };
+        let was_active = std::mem::replace(&mut install.active, false);
+        let concerns = |owner: &str, app: &str| owner == shop && app == client_id;
+        self.tokens.values_mut().filter(|t| concerns(&t.shop, &t.client_id)).for_each(|t| t.revoked = true);
+        self.refreshes
+            .values_mut()
+            .filter(|r| concerns(&r.shop, &r.client_id))
+            .for_each(|r| r.retired = true);
+        was_active
+    }
+
+    /// Whose token this is, if it works in this shop now.
+    #[must_use]
+    pub fn authenticate(&self, shop: &str, token: &str, now: Timestamp) -> Option<(&str, &Install)> {
+        let record = self.tokens.get(token)?;
+        let alive = record.expires_at.is_none_or(|end| end > now);
+        if record.shop != shop || record.revoked || !alive {
+            return None;
+        }
+        let install = self.installs.get(&(record.shop.clone(), record.client_id.clone()))?;
+        install.active.then_some((record.client_id.as_str(), install))
+    }
+}
+
+fn after(time: Timestamp, seconds: i64) -> Timestamp {
+    time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(time)
+}
+
+/// Drops every `read_x` that a `write_x` implies, as Shopify does in the granted list.
+#[must_use]
+pub fn compress(scopes: &BTreeSet<String>) -> BTreeSet<String> {
+    let implied = |scope: &str| {
+        scope.strip_prefix("read_").is_some_and(|rest| scopes.contains(&format!("write_{rest}")))
+            || scope
+                .strip_prefix("unauthenticated_read_")
+                .is_some_and(|rest| scopes.contains(&format!("unauthenticated_write_{rest}")))
+    };
+    scopes.iter().filter(|scope| !implied(scope)).cloned().collect()
+}
+
+/// Adds the `read_x` that each `write_x` implies.
+#[must_use]
+pub fn expand(scopes: &BTreeSet<String>) -> BTreeSet<String> {
+    let implied =
+        scopes.iter().filter_map(|scope| scope.strip_prefix("write_").map(|rest| format!("read_{rest}")));
+    implied.chain(scopes.iter().cloned()).collect()
+}
+
+/// Splits a list of scopes at commas and blanks.
+#[must_use]
+pub fn parse_scopes(text: &str) -> BTreeSet<String> {
+    text.split([',', ' ']).map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+}
+
+/// Joins scopes as Shopify answers them.
+#[must_use]
+pub fn join_scopes(scopes: &BTreeSet<String>) -> String {
+    scopes.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// HMAC-SHA256 in lower-case hex.
+#[must_use]
+pub fn hmac_hex(secret: &str, message: &str) -> String {
+    // A key of any length is fine for HMAC, so the error case does not exist.
+    Hmac::<Sha256>::new_from_slice(secret.as_bytes())
+        .map(|mut mac| {
+            mac.update(message.as_bytes());
+            hex::encode(mac.finalize().into_bytes())
+        })
+        .unwrap_or_default()
+}
+
+/// The first 16 hex digits of the SHA-256 of a secret: names it without giving it away.
+#[must_use]
+pub fn fingerprint(secret: &str) -> String {
+    let mut digest = hex::encode(Sha256::digest(secret.as_bytes()));
+    digest.truncate(16);
+    digest
+}
+
+/// Random bytes as hex.
+#[must_use]
+pub fn random_hex(bytes: usize) -> String {
+    let mut buffer = vec![0; bytes];
+    if getrandom::fill(&mut buffer).is_err() {
+        // Without a source of randomness nothing here may be handed out.
+        std::process::abort();
+    }
+    hex::encode(buffer)
+}

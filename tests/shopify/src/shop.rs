@@ -1,0 +1,228 @@
+//! A shop in the simulator: its data, and everything that happens to it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::bulk::BulkOperations;
+use crate::faults::Faults;
+use crate::model::{Product, Shop, Variant};
+
+/// Locks, whether or not another holder panicked: every value here is valid between any two statements.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A shop at one moment, with ways to find things in it.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// The data.
+    pub shop: Shop,
+    index: OnceLock<Index>,
+}
+
+/// Where things are.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Variant id → product id.
+    pub variants: HashMap<u64, u64>,
+    /// Inventory item id → product id and variant id.
+    pub items: HashMap<u64, (u64, u64)>,
+    /// Media id → product id.
+    pub media: HashMap<u64, u64>,
+    /// Product id → collections it is in.
+    pub collections: HashMap<u64, Vec<u64>>,
+    /// Level key → location id.
+    pub level_keys: HashMap<u64, u64>,
+}
+
+impl Snapshot {
+    /// Wraps a shop.
+    #[must_use]
+    pub fn new(shop: Shop) -> Self {
+        Self { shop, index: OnceLock::new() }
+    }
+
+    /// The index, built when first asked for.
+    pub fn index(&self) -> &Index {
+        self.index.get_or_init(|| {
+            let mut index = Index::default();
+            for product in self.shop.products.values() {
+                for variant in &product.variants {
+                    index.variants.insert(variant.id, product.id);
+                    index.items.insert(variant.item.id, (product.id, variant.id));
+                }
+                for media in &product.media {
+                    index.media.insert(media.id, product.id);
+                }
+            }
+            for collection in self.shop.collections.values() {
+                for product in &collection.products {
+                    index.collections.entry(*product).or_default().push(collection.id);
+                }
+            }
+            for location in self.shop.locations.values() {
+                index.level_keys.insert(location.level_key, location.id);
+            }
+            index
+        })
+    }
+
+    /// A variant with its product.
+    #[must_use]
+    pub fn variant(&self, id: u64) -> Option<(&Product, &Variant)> {
+        let product = self.shop.products.get(self.index().variants.get(&id)?)?;
+        Some((product, product.variants.iter().find(|variant| variant.id == id)?))
+    }
+
+    /// The variant an inventory item belongs to, with its product.
+    #[must_use]
+    pub fn item(&self, id: u64) -> Option<(&Product, &Variant)> {
+        let (_, variant) = self.index().items.get(&id)?;
+        self.variant(*variant)
+    }
+}
+
+/// What was called, and how often.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Calls {
+    /// Codes exchanged for tokens.
+    pub token_exchanges: u64,
+    /// Refresh tokens used.
+    pub token_refreshes: u64,
+    /// Token requests answered 4xx.
+    pub token_refusals: u64,
+    /// GraphQL requests by operation name (or first root field where there is none).
+    pub graphql_calls: BTreeMap<String, u64>,
+    /// GraphQL requests that the schema refused.
+    pub graphql_invalid: u64,
+    /// Requests answered `THROTTLED`.
+    pub throttled: u64,
+    /// REST requests by path.
+    pub rest_calls: BTreeMap<String, u64>,
+    /// Requests with a token that does not work.
+    pub unauthorized: u64,
+    /// Bulk operations started.
+    pub bulk_started: u64,
+    /// Result files asked for.
+    pub downloads: u64,
+    /// Bytes of result files sent.
+    pub bytes: u64,
+    /// Requests for result files that carried an access token.
+    pub tokens_leaked: u64,
+    /// Uninstallations.
+    pub uninstalls: u64,
+    /// Cost points charged.
+    pub points: f64,
+    /// Faults that struck, by name.
+    pub faults: BTreeMap<String, u64>,
+    /// `Type.field` that is valid but that the simulator cannot answer.
+    pub not_simulated: BTreeMap<String, u64>,
+    /// `Type.field` selected although deprecated.
+    pub deprecated: BTreeMap<String, u64>,
+}
+
+/// The leaky bucket of one app in one shop.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket {
+    /// Points left.
+    pub available: f64,
+    /// When that was.
+    pub at: Timestamp,
+}
+
+/// A webhook subscription.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Numeric id.
+    pub id: u64,
+    /// The app.
+    pub client_id: String,
+    /// A value of `WebhookSubscriptionTopic`.
+    pub topic: String,
+    /// Where deliveries go.
+    pub uri: String,
+    /// `JSON` or `XML`.
+    pub format: String,
+    /// Filter, if any.
+    pub filter: Option<String>,
+    /// Fields kept in deliveries.
+    pub include_fields: Vec<String>,
+    /// Metafield namespaces.
+    pub metafield_namespaces: Vec<String>,
+    /// Name, if any.
+    pub name: Option<String>,
+    /// API version of the request that made it.
+    pub version: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A shop and what happens to it.
+#[derive(Debug)]
+pub struct ShopState {
+    /// First label of its domain.
+    pub label: String,
+    snapshot: RwLock<Arc<Snapshot>>,
+    /// Its bulk operations.
+    pub bulk: Mutex<BulkOperations>,
+    /// Its switches.
+    pub faults: Mutex<Faults>,
+    /// Its counters.
+    pub calls: Mutex<Calls>,
+    /// Its buckets by client id.
+    pub buckets: Mutex<HashMap<String, Bucket>>,
+    /// Its webhook subscriptions.
+    pub webhooks: Mutex<Vec<Webhook>>,
+}
+
+impl ShopState {
+    /// Opens a shop.
+    #[must_use]
+    pub fn new(mut shop: Shop) -> Self {
+        shop.refresh_collections();
+        Self {
+            label: shop.label.clone(),
+            snapshot: RwLock::new(Arc::new(Snapshot::new(shop))),
+            bulk: Mutex::default(),
+            faults: Mutex::default(),
+            calls: Mutex::default(),
+            buckets: Mutex::default(),
+            webhooks: Mutex::default(),
+        }
+    }
+
+    /// The shop as it is now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the shop. Snapshots taken before keep what they saw.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Shop) -> T) -> T {
+        let mut current = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        let mut shop = current.shop.clone();
+        let outcome = change(&mut shop);
+        shop.refresh_collections();
+        *current = Arc::new(Snapshot::new(shop));
+        outcome
+    }
+
+    /// Restore rate (points a second) and size of the bucket by plan
+    /// (<https://shopify.dev/docs/api/usage/limits>; sizes as observed, 20 times the rate).
+    #[must_use]
+    pub fn bucket_size(&self) -> (f64, f64) {
+        let snapshot = self.snapshot();
+        let plan = &snapshot.shop.plan;
+        let rate = if plan.shopify_plus {
+            1_000.0
+        } else if plan.public_display_name == "Advanced" {
+            200.0
+        } else {
+            100.0
+        };
+        (rate, rate * 20.0)
+    }
+}
