@@ -36,9 +36,10 @@ STREAMS = {
 # Not among the eight of a catalogue, but the simulator answers them too.
 FURTHER = {"metafield_product_variants": "variant_metafields", "collection_products": "memberships"}
 
-# One of each kind; deletions come last, so that nothing is picked which is gone.
+# One of each kind, and some once more, so that no two cancel each other out in the counts.
 CHANGES = ["title", "price", "handle", "sku", "option_rename", "variant_add", "variant_remove", "stock_set", "level_remove",
-           "location_rename", "collection_add_product", "collection_remove_product", "product_create", "product_delete"]
+           "location_rename", "collection_add_product", "collection_remove_product",
+           "variant_add", "product_create", "product_create", "product_delete"]
 
 
 class Wrong(Exception):
@@ -49,7 +50,7 @@ class Connector:
     """The connector's command line, pointed at one shop."""
 
     def __init__(self, command: Path, simulator: shops.Simulator, label: str, token: str, work: Path):
-        self.command, self.work, self.label = command, work, label
+        self.command, self.work, self.label, self.simulator = command, work, label, simulator
         self.config = work / "config.json"
         self.config.write_text(json.dumps({
             "shop": label,
@@ -96,8 +97,11 @@ class Connector:
                 child.kill()
                 child.wait()
         if child.returncode or failures:
-            tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-25:])
-            raise Wrong(f"{arguments[0]} of {self.label} ended with {child.returncode}: {'; '.join(failures)}\n{tail}")
+            tails = "\n".join(f"--- {log.name}\n{ending(log)}" for log in (self.log, self.simulator.log))
+            if lacking := self.simulator.ask(f"/shops/{self.label}/calls").get("not_simulated"):
+                failures.append(f"the simulator does not know: {', '.join(sorted(lacking))}")
+            said = "\n  ".join(dict.fromkeys(failures))
+            raise Wrong(f"{arguments[0]} of {self.label} ended with {child.returncode}:\n  {said}\n{tails}")
         return Usage(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, time.monotonic() - began)
 
     def check(self) -> "Usage":
@@ -133,6 +137,10 @@ class Connector:
         reading = Reading({name: 0 for name in streams})
         reading.usage = self.run(*arguments, each=reading.take)
         return reading
+
+
+def ending(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-12:])
 
 
 class Usage:

@@ -45,6 +45,7 @@ pub(super) fn collection<'a>(world: &World<'a>, collection: &'a Collection, fiel
             collection.sources.iter().map(|source| Res::obj(Obj::Source(collection, source))).collect(),
         ),
         "ruleSet" => rule_set(collection),
+        "publications" => super::leftovers::publications(collection, field),
         "metafields" => metafields(Owner::Collection(collection), &collection.metafields, field),
         "metafield" => one_metafield(Owner::Collection(collection), &collection.metafields, field),
         _ => return Err(FieldError::NotSimulated),

@@ -29,28 +29,26 @@ pub(super) fn media_list<'a>(product: &'a Product, field: &Field<'_>) -> Res<'a>
 
 /// The `Image` of a media; null until it is ready, and for anything but images and their previews.
 pub(super) fn image(media: &Media) -> Res<'_> {
-    let MediaContent::Image { url, width, height, .. } = &media.content else { return Res::Null };
-    if media.status != MediaStatus::Ready {
-        return Res::Null;
-    }
-    picture(media, url, *width, *height)
+    image_fields(media, "ImageSource").map_or(Res::Null, |fields| Res::plain("Image", fields))
 }
 
-fn picture<'a>(media: &'a Media, url: &'a str, width: u32, height: u32) -> Res<'a> {
-    Res::plain(
-        "Image",
-        vec![
-            ("id", Res::owned(gid("ImageSource", media.id))),
-            ("url", Res::text(url)),
-            ("src", Res::text(url)),
-            ("originalSrc", Res::text(url)),
-            ("transformedSrc", Res::text(url)),
-            ("altText", Res::maybe(media.alt.as_deref())),
-            ("width", Res::Int(i64::from(width))),
-            ("height", Res::Int(i64::from(height))),
-            ("thumbhash", Res::Null),
-        ],
-    )
+/// The fields of that `Image`, its global id being of the type given.
+pub(super) fn image_fields<'a>(media: &'a Media, id_type: &str) -> Option<Vec<(&'static str, Res<'a>)>> {
+    let MediaContent::Image { url, width, height, .. } = &media.content else { return None };
+    if media.status != MediaStatus::Ready {
+        return None;
+    }
+    Some(vec![
+        ("id", Res::owned(gid(id_type, media.id))),
+        ("url", Res::text(url)),
+        ("src", Res::text(url)),
+        ("originalSrc", Res::text(url)),
+        ("transformedSrc", Res::text(url)),
+        ("altText", Res::maybe(media.alt.as_deref())),
+        ("width", Res::Int(i64::from(*width))),
+        ("height", Res::Int(i64::from(*height))),
+        ("thumbhash", Res::Null),
+    ])
 }
 
 fn size<'a>(bytes: u64) -> Res<'a> {

@@ -19,6 +19,7 @@ use crate::shop::{ShopState, Snapshot, Webhook};
 mod app;
 mod bulk;
 mod collection;
+mod leftovers;
 mod media;
 mod mutation;
 mod product;

@@ -79,6 +79,8 @@ pub(super) fn product<'a>(world: &World<'a>, product: &'a Product, field: &Field
         }
         "featuredMedia" => product.media.first().map_or(Res::Null, |media| Res::obj(Obj::Media(media))),
         "media" => media_list(product, field),
+        "images" => super::leftovers::images(product, field),
+        "featuredImage" => super::leftovers::featured_image(product),
         "mediaCount" => Res::count(product.media.len(), None),
         "variants" => variants_of(product, field),
         "variantsCount" => Res::count(product.variants.len(), None),
@@ -107,6 +109,7 @@ fn category(category: &crate::model::Category) -> Res<'_> {
     let id = &category.id;
     let gid = |id: &str| Res::owned(format!("gid://shopify/TaxonomyCategory/{id}"));
     let parent = id.rsplit_once('-').map(|(parent, _)| parent);
+    let ancestors = std::iter::successors(parent, |id| Some(id.rsplit_once('-')?.0));
     let level = category.full_name.matches(" > ").count() + 1;
     Res::plain(
         "TaxonomyCategory",
@@ -119,6 +122,7 @@ fn category(category: &crate::model::Category) -> Res<'_> {
             ("isArchived", Res::Bool(false)),
             ("level", Res::Int(i64::try_from(level).unwrap_or(1))),
             ("parentId", parent.map_or(Res::Null, gid)),
+            ("ancestorIds", Res::List(ancestors.map(gid).collect())),
         ],
     )
 }

@@ -48,7 +48,10 @@ pub(super) fn item<'a>(
         "locationsCount" => Res::count(item.levels.values().filter(|level| level.is_active).count(), None),
         "inventoryHistoryUrl" => {
             let (shop, variant) = (shop.domain(), variant.id);
-            Res::owned(format!("https://{shop}/admin/products/{}/variants/{variant}/inventory_history", product.id))
+            Res::owned(format!(
+                "https://{shop}/admin/products/{}/variants/{variant}/inventory_history",
+                product.id
+            ))
         }
         "countryHarmonizedSystemCodes" => Res::Connection(Box::new(Connection { nodes: Vec::new() })),
         "duplicateSkuCount" => {

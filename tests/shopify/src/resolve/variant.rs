@@ -59,6 +59,7 @@ pub(super) fn variant<'a>(
         }
         "metafields" => metafields(Owner::Variant(product, variant), &variant.metafields, field),
         "metafield" => one_metafield(Owner::Variant(product, variant), &variant.metafields, field),
+        "presentmentPrices" => super::leftovers::presentment_prices(world, variant, field),
         "requiresComponents" | "showUnitPrice" => Res::Bool(false),
         "unitPrice" | "unitPriceMeasurement" | "taxCode" => Res::Null,
         "createdAt" => Res::time(variant.created_at),
