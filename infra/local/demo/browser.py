@@ -96,11 +96,10 @@ class Browser:
         return Page(url, reader.text, reader.form)
 
     def press(self, page: Page, value: str, scopes: list[str] | None = None) -> str:
-        """Presses the form's button with that value; answers the address the shop redirects to."""
+        """Presses the button with that value, with `scopes` ticked (none given: as the page has them); answers the redirect."""
         button = next((pair for pair in page.form.buttons if pair[1] == value), ("decision", value))
         sent = [pair for pair in page.form.fields if scopes is None or pair[0] != "scopes"]
-        if scopes is not None:
-            sent.append(("scopes", ",".join(scopes)))
+        sent += [("scopes", scope) for scope in scopes or []]
         body = urlencode([*sent, button]).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         answer = self.request("POST", urljoin(page.url, page.form.action), body, headers)

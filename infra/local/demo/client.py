@@ -55,9 +55,10 @@ class Merchant:
     store: str
     evidence: Evidence = field(default_factory=Evidence)
     subject: str = "merchant_1"
+    claims: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
-        self.token = self.stack.mint(self.store, self.subject)
+        self.token = self.stack.mint(self.store, self.subject, lifetime=12 * 3600, **self.claims)
         self.browser = Browser(self.stack.simulator)
         self.evidence.secret("merchant token", self.token.rpartition(".")[2])
         self.evidence.secret("client secret", self.stack.client_secret)
@@ -84,9 +85,9 @@ class Merchant:
         while True:
             page = self.ask("GET", f"{path}?{urlencode(given)}")
             yield from page["items"]
-            if not page.get("next_cursor"):
+            if not (cursor := page.get("next_cursor")):
                 return
-            given["cursor"] = page["next_cursor"]
+            given["cursor"] = cursor
 
     # ---- connecting -----------------------------------------------------------------------------
 
@@ -134,7 +135,7 @@ class Merchant:
         return self.ask("GET", self.connector)
 
     def history(self) -> list[dict]:
-        return list(self.pages(f"{self.connector}/history"))
+        return self.ask("GET", f"{self.connector}/history?limit=200")["items"]
 
     def disconnect(self) -> Answer:
         return self.call("DELETE", self.connector)
