@@ -112,6 +112,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let options = parse(std::env::args().skip(1)).map_err(Failure::Usage)?;
     let schemas = options.schemas.ok_or_else(|| Failure::Usage("`--schema-dir` is missing".to_owned()))?;
     let state = options

@@ -63,7 +63,18 @@ impl<'e, 'd, 'a> Executor<'e, 'd, 'a> {
         sub: &SubSelection<'d>,
         out: &mut Vec<u8>,
     ) -> Result<(), Bubble> {
-        let fields = sub.fields(self.document, object.type_name());
+        self.object_as(object, object.type_name(), sub, out)
+    }
+
+    /// Writes an object under a type name of its own: connections and edges have many names and one shape.
+    fn object_as(
+        &mut self,
+        object: &Obj<'a>,
+        type_name: &str,
+        sub: &SubSelection<'d>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Bubble> {
+        let fields = sub.fields(self.document, type_name);
         out.push(b'{');
         let mut first = true;
         for field in fields.iter() {
@@ -74,15 +85,21 @@ impl<'e, 'd, 'a> Executor<'e, 'd, 'a> {
                 out.push(b',');
             }
             out.extend_from_slice(field.prefix.as_bytes());
-            self.field(object, field, out)?;
+            self.field(object, type_name, field, out)?;
         }
         out.push(b'}');
         Ok(())
     }
 
-    fn field(&mut self, object: &Obj<'a>, field: &Field<'d>, out: &mut Vec<u8>) -> Result<(), Bubble> {
+    fn field(
+        &mut self,
+        object: &Obj<'a>,
+        type_name: &str,
+        field: &Field<'d>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Bubble> {
         if field.name == "__typename" {
-            write_text(object.type_name(), out);
+            write_text(type_name, out);
             return Ok(());
         }
         self.path.push(Step::Key(field.key));
@@ -172,14 +189,16 @@ impl<'e, 'd, 'a> Executor<'e, 'd, 'a> {
     }
 
     fn below(&mut self, object: &Obj<'a>, field: &Field<'d>, out: &mut Vec<u8>) -> Result<(), Bubble> {
-        if field.inner != object.type_name()
-            && let Some(missing) = scopes::missing_for_type(&self.document.scopes, object.type_name())
+        // Edges go by the name the schema declares for them.
+        let type_name = if object.type_name().is_empty() { field.inner } else { object.type_name() };
+        if field.inner != type_name
+            && let Some(missing) = scopes::missing_for_type(&self.document.scopes, type_name)
         {
             self.deny(field.name, &missing);
             return Err(Bubble);
         }
         match &field.sub {
-            Some(sub) => self.object(object, sub, out),
+            Some(sub) => self.object_as(object, type_name, sub, out),
             None => Err(Bubble),
         }
     }
@@ -224,17 +243,16 @@ impl<'e, 'd, 'a> Executor<'e, 'd, 'a> {
                 Res::List(page.nodes.iter().map(|(_, node)| Res::obj(node.clone())).collect()),
             ));
         }
-        if let Some(edges) = wanted.iter().find(|part| part.name == "edges") {
-            let type_name = edge_type(edges.inner);
+        if asks("edges") {
             let edge = |(cursor, node): &(super::connection::Cursor, Obj<'a>)| {
                 Res::plain(
-                    type_name,
+                    "",
                     vec![("cursor", Res::owned(cursor.encode())), ("node", Res::obj(node.clone()))],
                 )
             };
             parts.push(("edges", Res::List(page.nodes.iter().map(edge).collect())));
         }
-        self.object(&Obj::Plain(edge_type(field.inner), parts), sub, out)
+        self.object_as(&Obj::Plain("", parts), field.inner, sub, out)
     }
 
     fn deny(&mut self, field: &str, missing: &str) {
@@ -261,35 +279,6 @@ impl<'e, 'd, 'a> Executor<'e, 'd, 'a> {
             .collect();
         json!({"message": message, "path": path, "extensions": {"code": code}})
     }
-}
-
-/// The names of connection and edge types that occur, so that they live as long as the program.
-fn edge_type(name: &str) -> &'static str {
-    const KNOWN: &[&str] = &[
-        "BulkOperationConnection",
-        "BulkOperationEdge",
-        "CollectionConnection",
-        "CollectionEdge",
-        "CollectionInclusionProductSelectionConnection",
-        "CollectionInclusionProductSelectionEdge",
-        "InventoryItemConnection",
-        "InventoryItemEdge",
-        "InventoryLevelConnection",
-        "InventoryLevelEdge",
-        "LocationConnection",
-        "LocationEdge",
-        "MediaConnection",
-        "MediaEdge",
-        "MetafieldConnection",
-        "MetafieldEdge",
-        "ProductConnection",
-        "ProductEdge",
-        "ProductVariantConnection",
-        "ProductVariantEdge",
-        "WebhookSubscriptionConnection",
-        "WebhookSubscriptionEdge",
-    ];
-    KNOWN.iter().find(|known| **known == name).copied().unwrap_or("UnknownConnection")
 }
 
 /// Turns a bubbling null into a null where the type allows one.

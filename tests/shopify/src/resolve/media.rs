@@ -64,6 +64,8 @@ pub(super) fn media<'a>(media: &'a Media, field: &Field<'_>) -> Answer<'a> {
         "updatedAt" => return Ok(Res::time(media.updated_at)),
         "mediaErrors" | "fileErrors" => return Ok(Res::List(problems(media, field.inner))),
         "mediaWarnings" => return Ok(Res::List(Vec::new())),
+        "metafield" => return Ok(Res::Null),
+        "metafields" => return Ok(Res::Connection(Box::new(Connection { nodes: Vec::new() }))),
         "preview" => {
             let fields = vec![("image", image(media)), ("status", Res::text(media.status.as_str()))];
             return Ok(Res::plain("MediaPreviewImage", fields));

@@ -113,7 +113,7 @@ pub enum Obj<'a> {
     App,
     /// `AppInstallation`
     Installation,
-    /// Any other object: a type name and its fields.
+    /// Any other object: a type name (empty: the one the schema declares there) and its fields.
     Plain(&'static str, Vec<(&'static str, Res<'a>)>),
 }
 
