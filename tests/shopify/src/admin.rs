@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http::header::{CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -120,14 +121,19 @@ pub fn strikes(state: &ShopState, kind: Kind, name: &str) -> bool {
     struck
 }
 
+/// The end of a body that breaks off: late enough for what came before to be on its way.
+pub async fn break_off<T>() -> std::io::Result<T> {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    Err(std::io::ErrorKind::ConnectionAborted.into())
+}
+
 /// Announces the whole body, sends half of it, breaks off.
-pub async fn truncate(answer: Response) -> Response {
+async fn truncate(answer: Response) -> Response {
     let (mut parts, body) = answer.into_parts();
     let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     parts.headers.insert(http::header::CONTENT_LENGTH, http::HeaderValue::from(whole.len() as u64));
-    let half = whole.slice(..whole.len() / 2);
-    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
-    Response::from_parts(parts, Body::from_stream(stream::iter([Ok(half), Err(broken)])))
+    let half = stream::iter([Ok(whole.slice(..whole.len() / 2))]);
+    Response::from_parts(parts, Body::from_stream(half.chain(stream::once(break_off()))))
 }
 
 async fn shop(simulator: &Arc<Simulator>, state: &Arc<ShopState>, incoming: &Incoming) -> Response {

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
-use crate::admin::{Incoming, strikes, truncate};
+use crate::admin::{Incoming, break_off, strikes};
 use crate::bulk;
 use crate::bulk::link::{self, Refusal};
 use crate::faults::Kind;
@@ -72,16 +72,18 @@ pub async fn serve(simulator: &Simulator, incoming: &Incoming) -> Response {
             return answer;
         }
     };
+    let truncated = strikes(&state, Kind::TruncatedBody, "truncated_body");
+    let kept = if truncated { length / 2 } else { length };
     let body = if incoming.method == Method::HEAD {
         Body::empty()
     } else {
-        lock(&state.calls).bytes += length;
+        lock(&state.calls).bytes += kept;
         if file.seek(SeekFrom::Start(start)).await.is_err() {
             return refuse(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "Please try again.");
         }
-        Body::from_stream(stream::try_unfold((file, length), |(mut file, left)| async move {
+        Body::from_stream(stream::try_unfold((file, kept), move |(mut file, left)| async move {
             if left == 0 {
-                return Ok::<_, std::io::Error>(None);
+                return if truncated { break_off().await } else { Ok(None) };
             }
             let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
             let read = file.read(&mut piece).await?;
@@ -109,9 +111,6 @@ pub async fn serve(simulator: &Simulator, incoming: &Incoming) -> Response {
     }
     if strikes(&state, Kind::LostAnswer, "lost_answer") {
         answer.extensions_mut().insert(Lost);
-    }
-    if strikes(&state, Kind::TruncatedBody, "truncated_body") {
-        return truncate(answer).await;
     }
     answer
 }

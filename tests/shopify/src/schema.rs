@@ -44,6 +44,17 @@ pub enum SchemaError {
     },
 }
 
+/// The folder that `SHOPIFY_SCHEMA_DIR` names, for tests that need the schemas.
+///
+/// # Errors
+/// A message that says how to get them, when the variable is not set.
+pub fn folder_for_tests() -> Result<PathBuf, String> {
+    std::env::var_os("SHOPIFY_SCHEMA_DIR").map(PathBuf::from).ok_or_else(|| {
+        "SHOPIFY_SCHEMA_DIR is not set. It names the folder with Shopify's printed schemas; `make test` fetches them and sets it."
+            .to_owned()
+    })
+}
+
 /// The schemas of a folder, parsed when first asked for.
 #[derive(Debug)]
 pub struct Schemas {

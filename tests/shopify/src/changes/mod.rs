@@ -114,17 +114,18 @@ pub enum ChangeError {
 /// # Errors
 /// When one of them finds nothing to change.
 pub fn apply(state: &ShopState, changes: &[Change], now: Timestamp) -> Result<Vec<Applied>, ChangeError> {
-    let mut draft = state.snapshot().shop.clone();
-    let mut touched = BTreeSet::new();
-    // Named targets are set aside first, so that no picked one collides with them.
-    touched.extend(changes.iter().filter_map(|change| change.product));
-    let mut applied = Vec::with_capacity(changes.len());
-    for change in changes {
-        let mut site = Site { shop: &mut draft, touched: &mut touched, change, now };
-        applied.push(site.apply()?);
-    }
-    state.change(|shop| *shop = draft);
-    Ok(applied)
+    state.change(|shop| {
+        let mut draft = shop.clone();
+        // Named targets are set aside first, so that no picked one collides with them.
+        let mut touched: BTreeSet<u64> = changes.iter().filter_map(|change| change.product).collect();
+        let mut applied = Vec::with_capacity(changes.len());
+        for change in changes {
+            let mut site = Site { shop: &mut draft, touched: &mut touched, change, now };
+            applied.push(site.apply()?);
+        }
+        *shop = draft;
+        Ok(applied)
+    })
 }
 
 /// One change and what it may touch.

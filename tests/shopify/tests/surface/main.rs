@@ -1,0 +1,16 @@
+//! The simulator as its clients see it: over TLS, through its proxy.
+
+#[cfg(test)]
+mod bulk;
+#[cfg(test)]
+mod changes;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod graphql;
+#[cfg(test)]
+mod oauth;
+#[cfg(test)]
+mod rest;
+#[cfg(test)]
+mod support;

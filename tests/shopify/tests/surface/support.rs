@@ -1,0 +1,153 @@
+//! A running simulator and a client of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use reqwest::{Client, Proxy, Response};
+use serde_json::{Value, json};
+use shopify_simulator::apps::App;
+use shopify_simulator::model::Shop;
+use shopify_simulator::schema::folder_for_tests;
+use shopify_simulator::seed::Seed;
+use shopify_simulator::server::{Running, Simulator, start};
+
+pub const CLIENT: &str = "test-client";
+pub const SECRET: &str = "hush";
+pub const CALLBACK: &str = "https://app.example/callback";
+pub const READ: [&str; 3] = ["read_products", "read_inventory", "read_locations"];
+
+pub struct Sim {
+    pub running: Running,
+    pub client: Client,
+    _state: tempfile::TempDir,
+}
+
+impl Sim {
+    /// A simulator with the shop `demo` from this seed.
+    pub async fn with(seed: &str) -> Self {
+        Self::with_shop(seed.parse::<Seed>().unwrap().shop("demo")).await
+    }
+
+    pub async fn with_shop(shop: Shop) -> Self {
+        let schemas = folder_for_tests().unwrap_or_else(|message| panic!("{message}"));
+        let state = tempfile::tempdir().unwrap();
+        let simulator = Arc::new(Simulator::new(&schemas, state.path()).unwrap());
+        simulator.open(shop);
+        let app = App {
+            name: "Test <App>".to_owned(),
+            secret: SECRET.to_owned(),
+            redirect_uris: vec![CALLBACK.to_owned()],
+            scopes: READ.map(str::to_owned).into(),
+            ..App::default()
+        };
+        simulator.register(CLIENT, app);
+        let running = start(simulator, state.path()).await.unwrap();
+        let ca = std::fs::read(&running.addresses.ca).unwrap();
+        let client = Client::builder()
+            .proxy(Proxy::https(&running.addresses.proxy).unwrap())
+            .tls_certs_only([reqwest::Certificate::from_pem(&ca).unwrap()])
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self { running, client, _state: state }
+    }
+
+    pub fn simulator(&self) -> &Simulator {
+        &self.running.simulator
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("https://demo.myshopify.com{path}")
+    }
+
+    pub async fn control(&self, method: &str, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.running.addresses.control);
+        let method = method.parse().unwrap();
+        let request = Client::builder().no_proxy().build().unwrap().request(method, url);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+        answer.json().await.unwrap()
+    }
+
+    pub async fn faults(&self, faults: Value) {
+        self.control("PUT", "/shops/demo/faults", faults).await;
+    }
+
+    pub async fn calls(&self) -> Value {
+        self.control("GET", "/shops/demo/calls", Value::Null).await
+    }
+
+    /// A token with these scopes, without the pages.
+    pub async fn token(&self, scopes: &[&str]) -> String {
+        let wanted = json!({"client_id": CLIENT, "scopes": scopes});
+        let issued = self.control("POST", "/shops/demo/installs", wanted).await;
+        issued["access_token"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn post(&self, token: &str, version: &str, body: &Value) -> reqwest::Result<Response> {
+        let url = self.url(&format!("/admin/api/{version}/graphql.json"));
+        self.client.post(url).header("X-Shopify-Access-Token", token).json(body).send().await
+    }
+
+    /// The whole answer to a query.
+    pub async fn ask(&self, token: &str, query: &str, variables: Value) -> Value {
+        let body = json!({"query": query, "variables": variables});
+        let answer = self.post(token, "2026-07", &body).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.json().await.unwrap()
+    }
+
+    /// The data of an answer that must hold no error.
+    pub async fn data(&self, token: &str, query: &str, variables: Value) -> Value {
+        let answer = self.ask(token, query, variables).await;
+        assert_eq!(answer["errors"], Value::Null, "{answer}");
+        answer["data"].clone()
+    }
+
+    /// Starts a bulk query: the whole payload.
+    pub async fn start(&self, token: &str, query: &str, grouped: bool) -> Value {
+        let mutation = "mutation($query: String!, $grouped: Boolean!) {
+            bulkOperationRunQuery(query: $query, groupObjects: $grouped) {
+                bulkOperation { id status url objectCount } userErrors { code field message }
+            }
+        }";
+        let data = self.data(token, mutation, json!({"query": query, "grouped": grouped})).await;
+        data["bulkOperationRunQuery"].clone()
+    }
+
+    pub async fn poll(&self, token: &str, id: &Value) -> Value {
+        let query = "query($id: ID!) { bulkOperation(id: $id) {
+            id status errorCode objectCount rootObjectCount fileSize url partialDataUrl createdAt completedAt type
+        } }";
+        self.data(token, query, json!({ "id": id })).await["bulkOperation"].clone()
+    }
+
+    /// Runs a bulk query to its end.
+    pub async fn bulk(&self, token: &str, query: &str, grouped: bool) -> Value {
+        let started = self.start(token, query, grouped).await;
+        assert_eq!(started["userErrors"], json!([]), "{started}");
+        assert_eq!(started["bulkOperation"]["status"], "CREATED");
+        loop {
+            let operation = self.poll(token, &started["bulkOperation"]["id"]).await;
+            if !matches!(operation["status"].as_str().unwrap(), "CREATED" | "RUNNING" | "CANCELING") {
+                return operation;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The lines of a result file.
+    pub async fn lines(&self, url: &Value) -> Vec<Value> {
+        let answer = self.client.get(url.as_str().unwrap()).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.text().await.unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// The parameters of an address.
+pub fn parameters(url: &str) -> BTreeMap<String, String> {
+    url::Url::parse(url).unwrap().query_pairs().into_owned().collect()
+}
