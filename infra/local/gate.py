@@ -73,7 +73,8 @@ def run_scenario(current: Step) -> None:
 
 
 def steps() -> dict[str, Callable[[Step], None]]:
-    env = {"SHOPIFY_SCHEMA_DIR": str(schema.ensure())}
+    ministack = tools.venv("stack") / "bin" / "ministack"
+    env = {"SHOPIFY_SCHEMA_DIR": str(schema.ensure()), "MINISTACK_BIN": str(ministack)}
     found = {
         "format": command("cargo", "fmt", "--all", "--check"),
         "clippy": command("cargo", "clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"),

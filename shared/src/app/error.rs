@@ -107,6 +107,10 @@ impl From<PortError> for AppError {
                 detail: "Someone else changed this at the same moment. Read it again and retry.".to_owned(),
                 source: Some(error.into()),
             },
+            // Cursors come from outside; everything else that is stored comes from us.
+            PortError::Malformed { what: "cursor", .. } => {
+                Self::invalid("invalid_cursor", "This cursor does not belong to this list. Start without one.")
+            }
             PortError::Denied { .. } | PortError::Malformed { .. } => Self::bug(error),
         }
     }

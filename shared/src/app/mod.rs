@@ -1,5 +1,11 @@
 //! One file per use case: load, decide in the domain, store, send. No transport and no SDK may enter here.
 
+pub mod access;
+pub mod audit;
 pub mod browse_catalog;
+pub mod complete_oauth;
+pub mod configure;
+pub mod disconnect;
 pub mod error;
 pub mod import;
+pub mod status;

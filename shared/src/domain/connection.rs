@@ -94,6 +94,38 @@ impl Reason {
             Self::ShopUnavailable => "shop_unavailable",
         }
     }
+
+    /// What the merchant should know and do.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::NeverConnected => "Connect your shop to import its catalogue.",
+            Self::SetupIncomplete => {
+                "Connecting was begun and not finished. Finish it on the shop's page, or begin again."
+            }
+            Self::Disconnected => "You disconnected this shop. Connect it again whenever you like.",
+            Self::Uninstalled => "The app was removed in the shop's admin. Connect again to install it.",
+            Self::AuthorizationDenied => {
+                "The access was declined on the shop's page. Begin again and approve it there."
+            }
+            Self::CallbackMismatch => {
+                "The answer did not belong to the shop you entered. Begin again with the shop's permanent name."
+            }
+            Self::StateExpired => {
+                "You came back after more than ten minutes. Begin again and approve within that."
+            }
+            Self::InvalidClient => {
+                "The platform does not accept our app's credentials. Tell us; there is nothing for you to do."
+            }
+            Self::MissingScopes => "Less access was granted than is needed. Begin again and grant all of it.",
+            Self::ShopInUse => "This shop is connected to another store. Disconnect it there first.",
+            Self::NeedsReauthorization => {
+                "The shop no longer accepts our access. Connect again; what was imported stays."
+            }
+            Self::ShopUnavailable => {
+                "The shop is closed, frozen or does not answer. Check it in its admin, then begin again."
+            }
+        }
+    }
 }
 
 /// The installation that a live connector uses.

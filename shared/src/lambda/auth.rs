@@ -12,6 +12,8 @@ use crate::domain::ids::StoreId;
 pub struct Caller {
     /// The tenant that the token speaks for.
     pub store: StoreId,
+    /// The store's name, where the token has a claim `store_name`. For display only.
+    pub store_name: Option<String>,
     /// The subject of the token: an opaque id.
     pub subject: String,
     /// The address the request came from.
@@ -46,7 +48,8 @@ pub(super) fn caller(
     if path_store != Some(store.as_str()) {
         return Err(AppError::not_found());
     }
-    Ok(Caller { store, subject: subject.to_owned(), origin })
+    let store_name = text("store_name").filter(|name| name.len() <= 256).map(str::to_owned);
+    Ok(Caller { store, store_name, subject: subject.to_owned(), origin })
 }
 
 #[cfg(test)]

@@ -141,8 +141,6 @@ pub struct OauthCallback {
     pub install_secret_prefix: String,
     /// Name of the secret of our app.
     pub app_secret_id: String,
-    /// The public id of our app.
-    pub client_id: String,
     /// Where the merchant's workspace is.
     pub return_origin: Url,
 }
@@ -155,13 +153,11 @@ impl OauthCallback {
         let history_table = from.text("HISTORY_TABLE");
         let install_secret_prefix = from.text("INSTALL_SECRET_PREFIX");
         let app_secret_id = from.text("APP_SECRET_ID");
-        let client_id = from.text("SHOPIFY_CLIENT_ID");
         let config = from.base_url("RETURN_ORIGIN").map(|return_origin| Self {
             connectors_table,
             history_table,
             install_secret_prefix,
             app_secret_id,
-            client_id,
             return_origin,
         });
         from.finish(config)
@@ -208,8 +204,6 @@ pub struct Disconnect {
     pub install_secret_prefix: String,
     /// Name of the secret of our app.
     pub app_secret_id: String,
-    /// The public id of our app.
-    pub client_id: String,
     /// The claim that names the caller's store.
     pub store_claim: String,
 }
@@ -224,7 +218,6 @@ impl Disconnect {
             runs_table: from.text("RUNS_TABLE"),
             install_secret_prefix: from.text("INSTALL_SECRET_PREFIX"),
             app_secret_id: from.text("APP_SECRET_ID"),
-            client_id: from.text("SHOPIFY_CLIENT_ID"),
             store_claim: from.text("STORE_CLAIM"),
         };
         from.finish(Some(config))

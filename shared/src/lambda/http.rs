@@ -151,8 +151,7 @@ impl Call {
         // Serde's message may repeat values of the event, so it is neither logged nor answered.
         let event: Event = serde_json::from_value(payload)
             .map_err(|_| AppError::invalid("malformed_event", "This is not a request of the HTTP API."))?;
-        let request_id =
-            event.request_context.request_id.clone().unwrap_or_else(|| fallback_id.to_owned());
+        let request_id = event.request_context.request_id.clone().unwrap_or_else(|| fallback_id.to_owned());
         Ok(Self { event, store_claim: store_claim.to_owned(), request_id })
     }
 
@@ -185,9 +184,7 @@ impl Call {
 
     /// The platform that the path names; one that does not exist is not found.
     pub fn provider(&self) -> Result<ProviderId, AppError> {
-        self.path("provider")
-            .and_then(|name| ProviderId::parse(name).ok())
-            .ok_or_else(AppError::not_found)
+        self.path("provider").and_then(|name| ProviderId::parse(name).ok()).ok_or_else(AppError::not_found)
     }
 
     /// A header's value. Names are compared without case.
@@ -336,9 +333,10 @@ where
     };
     let request_id = call.request_id.clone();
     let route = call.route().to_owned();
-    let outcome = AssertUnwindSafe(async { work(call).await }).catch_unwind().await.unwrap_or_else(|_| {
-        Err(AppError::bug("the handler panicked"))
-    });
+    let outcome = AssertUnwindSafe(async { work(call).await })
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(AppError::bug("the handler panicked")));
     let duration_ms = edge.clock.now().duration_since(began).as_millis();
     match outcome {
         Ok(response) => {
@@ -389,3 +387,6 @@ where
     }))
     .await
 }
+
+#[cfg(test)]
+mod tests;

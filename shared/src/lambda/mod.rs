@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod catalog;
 pub mod config;
+pub mod connectors;
 pub mod http;
 pub mod imports;
 pub mod problem;

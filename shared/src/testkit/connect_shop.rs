@@ -120,17 +120,19 @@ impl FakeShop {
         self.inner().counts.get(call).copied().unwrap_or_default()
     }
 
-    fn reach<T>(
+    async fn reach<T>(
         &self,
         name: &'static str,
         call: &'static str,
-        effect: impl FnOnce(&mut Inner) -> Result<T, ProviderError>,
+        effect: impl FnOnce(&mut Inner) -> Result<T, ProviderError> + Send,
     ) -> Result<T, ProviderError> {
-        self.faults.call(name, lost, || {
-            let mut inner = self.inner();
-            *inner.counts.entry(call).or_default() += 1;
-            if inner.down { Err(lost()) } else { effect(&mut inner) }
-        })
+        self.faults
+            .run(name, lost, || {
+                let mut inner = self.inner();
+                *inner.counts.entry(call).or_default() += 1;
+                if inner.down { Err(lost()) } else { effect(&mut inner) }
+            })
+            .await
     }
 
     fn grant(number: u64, shop: &mut Shop, replaced: Option<&str>) -> TokenGrant {
@@ -198,7 +200,6 @@ impl Connect for FakeShop {
         code: &SecretString,
         _secret: &AppSecret,
     ) -> Result<TokenGrant, ProviderError> {
-        tokio::task::yield_now().await;
         self.reach("shop.exchange", "exchange", |inner| {
             if inner.codes.remove(code.expose_secret()).as_ref() != Some(shop) {
                 return Err(ProviderError::Refused { code: "invalid_grant".to_owned() });
@@ -212,6 +213,7 @@ impl Connect for FakeShop {
             shop.refresh.clear();
             Ok(Self::grant(number, shop, None))
         })
+        .await
     }
 
     async fn refresh(
@@ -240,6 +242,7 @@ impl Connect for FakeShop {
             }
             Ok(Self::grant(number, shop, Some(used)))
         })
+        .await
     }
 
     async fn client_credentials(
@@ -248,7 +251,6 @@ impl Connect for FakeShop {
         _client_id: &str,
         _client_secret: &SecretString,
     ) -> Result<TokenGrant, ProviderError> {
-        tokio::task::yield_now().await;
         self.reach("shop.client_credentials", "client_credentials", |inner| {
             inner.issued += 1;
             let number = inner.issued;
@@ -257,17 +259,17 @@ impl Connect for FakeShop {
             let grant = Self::grant(number, shop, None);
             Ok(TokenGrant { refresh_token: None, refresh_expires_in: None, ..grant })
         })
+        .await
     }
 
     async fn inspect(&self, access: &ShopAccess) -> Result<ShopProfile, ProviderError> {
-        tokio::task::yield_now().await;
         self.reach("shop.inspect", "inspect", |inner| {
             shop_for(inner, access).map(|shop| shop.profile.clone())
         })
+        .await
     }
 
     async fn uninstall(&self, access: &ShopAccess) -> Result<(), ProviderError> {
-        tokio::task::yield_now().await;
         self.reach("shop.uninstall", "uninstall", |inner| {
             let shop = shop_for(inner, access)?;
             shop.installed = false;
@@ -275,5 +277,6 @@ impl Connect for FakeShop {
             shop.refresh.clear();
             Ok(())
         })
+        .await
     }
 }

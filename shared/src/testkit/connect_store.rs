@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::faults::Faults;
+use crate::adapters::dynamodb::cursor::Scope;
 use crate::domain::connection::{Connector, HistoryEntry, PendingConnect};
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 use crate::ports::connectors::{ConnectorStore, History};
@@ -37,10 +38,6 @@ struct Inner {
 pub struct FakeConnectors {
     faults: Faults,
     inner: Mutex<Inner>,
-}
-
-fn lost() -> PortError {
-    PortError::Unavailable { service: "connectors", source: None }
 }
 
 impl FakeConnectors {
@@ -101,23 +98,24 @@ impl FakeConnectors {
 #[async_trait]
 impl ConnectorStore for FakeConnectors {
     async fn load(&self, store: &StoreId, provider: ProviderId) -> Result<Option<Connector>, PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("connectors.load", lost, || Ok(self.stored(store, provider)))
+        self.faults.port("connectors", "connectors.load", || Ok(self.stored(store, provider))).await
     }
 
     async fn save(&self, connector: &mut Connector) -> Result<(), PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("connectors.save", lost, || Self::save_in(&mut self.inner(), connector))?;
+        self.faults
+            .port("connectors", "connectors.save", || Self::save_in(&mut self.inner(), connector))
+            .await?;
         connector.revision += 1;
         Ok(())
     }
 
     async fn put_state(&self, pending: &PendingConnect) -> Result<(), PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("connectors.put_state", lost, || {
-            self.inner().states.insert(pending.state_hash.clone(), pending.clone());
-            Ok(())
-        })
+        self.faults
+            .port("connectors", "connectors.put_state", || {
+                self.inner().states.insert(pending.state_hash.clone(), pending.clone());
+                Ok(())
+            })
+            .await
     }
 
     async fn consume_state(
@@ -128,23 +126,24 @@ impl ConnectorStore for FakeConnectors {
         cookie_hash: &str,
         now: Timestamp,
     ) -> Result<Option<PendingConnect>, PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("connectors.consume_state", lost, || {
-            let mut inner = self.inner();
-            let fits = inner.states.get(state_hash).is_some_and(|pending| {
-                pending.provider == provider
-                    && pending.shop == *shop
-                    && pending.cookie_hash == cookie_hash
-                    && now < pending.expires_at
-            });
-            Ok(if fits { inner.states.remove(state_hash) } else { None })
-        })
+        self.faults
+            .port("connectors", "connectors.consume_state", || {
+                let mut inner = self.inner();
+                let fits = inner.states.get(state_hash).is_some_and(|pending| {
+                    pending.provider == provider
+                        && pending.shop == *shop
+                        && pending.cookie_hash == cookie_hash
+                        && now < pending.expires_at
+                });
+                Ok(if fits { inner.states.remove(state_hash) } else { None })
+            })
+            .await
     }
 
     async fn peek_state(&self, state_hash: &str) -> Result<Option<PendingConnect>, PortError> {
-        tokio::task::yield_now().await;
         self.faults
-            .call("connectors.peek_state", lost, || Ok(self.inner().states.get(state_hash).cloned()))
+            .port("connectors", "connectors.peek_state", || Ok(self.inner().states.get(state_hash).cloned()))
+            .await
     }
 
     async fn claim_shop(
@@ -156,43 +155,48 @@ impl ConnectorStore for FakeConnectors {
         now: Timestamp,
         pending_until: Timestamp,
     ) -> Result<bool, PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("connectors.claim_shop", lost, || {
-            let mut inner = self.inner();
-            let key = (provider, shop.clone());
-            if let Some(claim) = inner.claims.get(&key) {
-                match claim.pending_until {
-                    None => return Ok(claim.store == *store),
-                    Some(until) if now < until && claim.store != *store => return Ok(false),
-                    Some(_) => {}
+        self.faults
+            .port("connectors", "connectors.claim_shop", || {
+                let mut inner = self.inner();
+                let key = (provider, shop.clone());
+                if let Some(claim) = inner.claims.get(&key) {
+                    match claim.pending_until {
+                        None => return Ok(claim.store == *store),
+                        Some(until) if now < until && claim.store != *store => return Ok(false),
+                        Some(_) => {}
+                    }
                 }
-            }
-            let claim =
-                Claim { store: store.clone(), install: install.clone(), pending_until: Some(pending_until) };
-            inner.claims.insert(key, claim);
-            Ok(true)
-        })
+                let claim = Claim {
+                    store: store.clone(),
+                    install: install.clone(),
+                    pending_until: Some(pending_until),
+                };
+                inner.claims.insert(key, claim);
+                Ok(true)
+            })
+            .await
     }
 
     async fn go_live(&self, connector: &mut Connector) -> Result<(), PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("connectors.go_live", lost, || {
-            let mut inner = self.inner();
-            let installation = connector.installation.clone().ok_or(PortError::Conflict)?;
-            let key = (connector.provider, installation.shop.clone());
-            let ours = inner.claims.get(&key).is_some_and(|claim| {
-                claim.store == connector.store
-                    && (claim.pending_until.is_none() || claim.install == installation.id)
-            });
-            if !ours {
-                return Err(PortError::Conflict);
-            }
-            Self::save_in(&mut inner, connector)?;
-            let claim =
-                Claim { store: connector.store.clone(), install: installation.id, pending_until: None };
-            inner.claims.insert(key, claim);
-            Ok(())
-        })?;
+        self.faults
+            .port("connectors", "connectors.go_live", || {
+                let mut inner = self.inner();
+                let installation = connector.installation.clone().ok_or(PortError::Conflict)?;
+                let key = (connector.provider, installation.shop.clone());
+                let ours = inner.claims.get(&key).is_some_and(|claim| {
+                    claim.store == connector.store
+                        && (claim.pending_until.is_none() || claim.install == installation.id)
+                });
+                if !ours {
+                    return Err(PortError::Conflict);
+                }
+                Self::save_in(&mut inner, connector)?;
+                let claim =
+                    Claim { store: connector.store.clone(), install: installation.id, pending_until: None };
+                inner.claims.insert(key, claim);
+                Ok(())
+            })
+            .await?;
         connector.revision += 1;
         Ok(())
     }
@@ -203,15 +207,16 @@ impl ConnectorStore for FakeConnectors {
         shop: &ShopDomain,
         install: &InstallId,
     ) -> Result<(), PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("connectors.release_claim", lost, || {
-            let mut inner = self.inner();
-            let key = (provider, shop.clone());
-            if inner.claims.get(&key).is_some_and(|claim| claim.install == *install) {
-                inner.claims.remove(&key);
-            }
-            Ok(())
-        })
+        self.faults
+            .port("connectors", "connectors.release_claim", || {
+                let mut inner = self.inner();
+                let key = (provider, shop.clone());
+                if inner.claims.get(&key).is_some_and(|claim| claim.install == *install) {
+                    inner.claims.remove(&key);
+                }
+                Ok(())
+            })
+            .await
     }
 
     async fn lease_refresh(
@@ -220,37 +225,40 @@ impl ConnectorStore for FakeConnectors {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<bool, PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("connectors.lease_refresh", lost, || {
-            let mut inner = self.inner();
-            let free = inner.leases.get(install).is_none_or(|held_until| *held_until <= now);
-            if free {
-                inner.leases.insert(install.clone(), until);
-            }
-            Ok(free)
-        })
+        self.faults
+            .port("connectors", "connectors.lease_refresh", || {
+                let mut inner = self.inner();
+                let free = inner.leases.get(install).is_none_or(|held_until| *held_until <= now);
+                if free {
+                    inner.leases.insert(install.clone(), until);
+                }
+                Ok(free)
+            })
+            .await
     }
 
     async fn release_refresh(&self, install: &InstallId) -> Result<(), PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("connectors.release_refresh", lost, || {
-            self.inner().leases.remove(install);
-            Ok(())
-        })
+        self.faults
+            .port("connectors", "connectors.release_refresh", || {
+                self.inner().leases.remove(install);
+                Ok(())
+            })
+            .await
     }
 }
 
 #[async_trait]
 impl History for FakeConnectors {
     async fn append(&self, entry: &HistoryEntry) -> Result<(), PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("history.append", lost, || {
-            let mut inner = self.inner();
-            if !inner.history.iter().any(|old| old.id == entry.id && old.store == entry.store) {
-                inner.history.push(entry.clone());
-            }
-            Ok(())
-        })
+        self.faults
+            .port("connectors", "history.append", || {
+                let mut inner = self.inner();
+                if !inner.history.iter().any(|old| old.id == entry.id && old.store == entry.store) {
+                    inner.history.push(entry.clone());
+                }
+                Ok(())
+            })
+            .await
     }
 
     async fn list(
@@ -260,23 +268,26 @@ impl History for FakeConnectors {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<Page<HistoryEntry>, PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("history.list", lost, || {
-            let inner = self.inner();
-            let ids: BTreeSet<&str> = inner
-                .history
-                .iter()
-                .filter(|entry| entry.store == *store && entry.provider == provider)
-                .filter(|entry| cursor.as_deref().is_none_or(|cursor| entry.id.as_str() < cursor))
-                .map(|entry| entry.id.as_str())
-                .collect();
-            let page: Vec<&str> = ids.iter().rev().take(limit as usize).copied().collect();
-            let next = (ids.len() > page.len()).then(|| page.last().map(|id| (*id).to_owned())).flatten();
-            let items = page
-                .iter()
-                .filter_map(|id| inner.history.iter().find(|e| e.id == *id && e.store == *store).cloned())
-                .collect();
-            Ok(Page { items, next })
-        })
+        let scope = Scope::new(&["history", store.as_str(), provider.as_str()]);
+        let cursor = cursor.map(|cursor| scope.decode(&cursor)).transpose()?;
+        self.faults
+            .port("connectors", "history.list", || {
+                let inner = self.inner();
+                let ids: BTreeSet<&str> = inner
+                    .history
+                    .iter()
+                    .filter(|entry| entry.store == *store && entry.provider == provider)
+                    .filter(|entry| cursor.as_deref().is_none_or(|cursor| entry.id.as_str() < cursor))
+                    .map(|entry| entry.id.as_str())
+                    .collect();
+                let page: Vec<&str> = ids.iter().rev().take(limit as usize).copied().collect();
+                let next = (ids.len() > page.len()).then(|| page.last().map(|id| scope.encode(id))).flatten();
+                let items = page
+                    .iter()
+                    .filter_map(|id| inner.history.iter().find(|e| e.id == *id && e.store == *store).cloned())
+                    .collect();
+                Ok(Page { items, next })
+            })
+            .await
     }
 }

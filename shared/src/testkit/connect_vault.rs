@@ -31,10 +31,6 @@ pub struct FakeVault {
     inner: Mutex<Inner>,
 }
 
-fn lost() -> PortError {
-    PortError::Unavailable { service: "vault", source: None }
-}
-
 impl FakeVault {
     /// An empty vault that holds this secret of our app.
     pub fn new(app: AppSecret, faults: Faults) -> Self {
@@ -48,7 +44,8 @@ impl FakeVault {
     /// Every access token that can still be read, current and previous.
     pub fn readable_tokens(&self) -> Vec<String> {
         let inner = self.inner();
-        let tokens = inner.entries.values().flat_map(|entry| Some(&entry.current).into_iter().chain(&entry.previous));
+        let tokens =
+            inner.entries.values().flat_map(|entry| Some(&entry.current).into_iter().chain(&entry.previous));
         tokens.map(|token| token.access_token.expose_secret().to_owned()).collect()
     }
 
@@ -61,56 +58,60 @@ impl FakeVault {
 #[async_trait]
 impl TokenVault for FakeVault {
     async fn app_secret(&self, _provider: ProviderId) -> Result<AppSecret, PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("vault.app_secret", lost, || Ok(self.app.clone()))
+        self.faults.port("vault", "vault.app_secret", || Ok(self.app.clone())).await
     }
 
     async fn create(&self, install: &InstallId, token: &StoredToken) -> Result<(), PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("vault.create", lost, || {
-            let mut inner = self.inner();
-            // A name that was deleted stays taken for days.
-            if inner.entries.contains_key(install) || inner.deleted.contains(install) {
-                return Err(PortError::Conflict);
-            }
-            inner.versions += 1;
-            let current = StoredToken { version: format!("v{}", inner.versions), ..token.clone() };
-            inner.entries.insert(install.clone(), Entry { current, previous: None });
-            Ok(())
-        })
+        self.faults
+            .port("vault", "vault.create", || {
+                let mut inner = self.inner();
+                // A name that was deleted stays taken for days.
+                if inner.entries.contains_key(install) || inner.deleted.contains(install) {
+                    return Err(PortError::Conflict);
+                }
+                inner.versions += 1;
+                let current = StoredToken { version: format!("v{}", inner.versions), ..token.clone() };
+                inner.entries.insert(install.clone(), Entry { current, previous: None });
+                Ok(())
+            })
+            .await
     }
 
     async fn current(&self, install: &InstallId) -> Result<Option<StoredToken>, PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("vault.current", lost, || {
-            Ok(self.inner().entries.get(install).map(|entry| entry.current.clone()))
-        })
+        self.faults
+            .port("vault", "vault.current", || {
+                Ok(self.inner().entries.get(install).map(|entry| entry.current.clone()))
+            })
+            .await
     }
 
     async fn replace(&self, install: &InstallId, from: &str, token: &StoredToken) -> Result<(), PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("vault.replace", lost, || {
-            let mut inner = self.inner();
-            inner.versions += 1;
-            let version = format!("v{}", inner.versions);
-            let Some(entry) = inner.entries.get_mut(install).filter(|entry| entry.current.version == from)
-            else {
-                return Err(PortError::Conflict);
-            };
-            let next = StoredToken { version, ..token.clone() };
-            entry.previous = Some(std::mem::replace(&mut entry.current, next));
-            Ok(())
-        })
+        self.faults
+            .port("vault", "vault.replace", || {
+                let mut inner = self.inner();
+                inner.versions += 1;
+                let version = format!("v{}", inner.versions);
+                let Some(entry) =
+                    inner.entries.get_mut(install).filter(|entry| entry.current.version == from)
+                else {
+                    return Err(PortError::Conflict);
+                };
+                let next = StoredToken { version, ..token.clone() };
+                entry.previous = Some(std::mem::replace(&mut entry.current, next));
+                Ok(())
+            })
+            .await
     }
 
     async fn delete(&self, install: &InstallId) -> Result<(), PortError> {
-        tokio::task::yield_now().await;
-        self.faults.call("vault.delete", lost, || {
-            let mut inner = self.inner();
-            if inner.entries.remove(install).is_some() {
-                inner.deleted.insert(install.clone());
-            }
-            Ok(())
-        })
+        self.faults
+            .port("vault", "vault.delete", || {
+                let mut inner = self.inner();
+                if inner.entries.remove(install).is_some() {
+                    inner.deleted.insert(install.clone());
+                }
+                Ok(())
+            })
+            .await
     }
 }

@@ -1,7 +1,12 @@
 //! Fakes that inject faults, builders, and the contract suite that binds fakes and adapters.
 
+pub mod catalog;
 pub mod clock;
+pub mod contract;
 pub mod connect_shop;
 pub mod connect_store;
 pub mod connect_vault;
 pub mod faults;
+pub mod queue;
+pub mod runs;
+pub mod source;

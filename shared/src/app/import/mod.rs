@@ -9,9 +9,6 @@ mod extract;
 mod missing;
 pub(crate) mod pages;
 mod plan;
-
-
-mod tmp;
 pub mod records;
 pub mod requests;
 pub mod shown;
@@ -20,7 +17,7 @@ mod verify;
 
 use std::sync::Arc;
 
-use self::tmp::Access;
+use crate::app::access::Access;
 use crate::app::error::AppError;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::run::{Failure, Run, RunEvent, RunKind, RunState};

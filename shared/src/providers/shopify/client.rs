@@ -224,8 +224,8 @@ struct Data<D> {
 
 /// Reads the data of an answer with status 200, or the errors in it.
 fn decode<D: DeserializeOwned>(answer: &[u8], quote: &Quote<'_>) -> Result<D, ProviderError> {
-    let envelope: Envelope =
-        serde_json::from_slice(answer).map_err(|error| malformed(format!("not a GraphQL answer: {}", place(&error))))?;
+    let envelope: Envelope = serde_json::from_slice(answer)
+        .map_err(|error| malformed(format!("not a GraphQL answer: {}", place(&error))))?;
     if let Some(errors) = &envelope.errors
         && let Some(error) = graphql_error(errors, envelope.extensions.as_ref(), quote)
     {
@@ -265,8 +265,9 @@ fn graphql_error(
     };
     let with_code = |code: &str| list.iter().find(|error| error_code(error) == Some(code));
     let first = list.first()?;
-    let throttled = with_code("THROTTLED")
-        .or_else(|| list.iter().find(|error| error.get("message").and_then(Value::as_str) == Some("Throttled")));
+    let throttled = with_code("THROTTLED").or_else(|| {
+        list.iter().find(|error| error.get("message").and_then(Value::as_str) == Some("Throttled"))
+    });
     Some(if throttled.is_some() {
         let cost = extensions.and_then(|extensions| extensions.cost.as_ref());
         ProviderError::Throttled { retry_after: cost.and_then(time_to_restore) }

@@ -126,9 +126,11 @@ fn token_refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], grant: Gr
         402 | 403 | 404 | 423 => ProviderError::ShopUnavailable,
         408 | 430 | 500.. => ProviderError::Unavailable { source: None },
         400 | 401 => {
-            let word = serde_json::from_slice::<TokenRefusal>(body).map(|refusal| refusal.error).unwrap_or_default();
+            let word =
+                serde_json::from_slice::<TokenRefusal>(body).map(|refusal| refusal.error).unwrap_or_default();
             let page = String::from_utf8_lossy(body);
-            let about_app = |text: &str| text.contains("invalid_client") || text.contains("application_cannot_be_found");
+            let about_app =
+                |text: &str| text.contains("invalid_client") || text.contains("application_cannot_be_found");
             if about_app(&word) || (word.is_empty() && about_app(&page)) {
                 ProviderError::Refused { code: "invalid_client".to_owned() }
             } else if grant == Grant::Refresh {
@@ -287,7 +289,12 @@ impl Connect for Shopify {
             primary_domain: shop.primary_domain.host,
             currency: shop.currency_code,
             plan: shop.plan.public_display_name,
-            scopes: answer.current_app_installation.access_scopes.into_iter().map(|scope| scope.handle).collect(),
+            scopes: answer
+                .current_app_installation
+                .access_scopes
+                .into_iter()
+                .map(|scope| scope.handle)
+                .collect(),
         })
     }
 
@@ -299,5 +306,58 @@ impl Connect for Shopify {
             Some("APP_UNINSTALL_ERROR") => Err(ProviderError::Unavailable { source: None }),
             Some(code) => Err(ProviderError::Refused { code: code.chars().take(64).collect() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, body: &str, grant: Grant) -> String {
+        let status = StatusCode::from_u16(status).unwrap();
+        format!("{:?}", token_refusal(status, &HeaderMap::new(), body.as_bytes(), grant))
+    }
+
+    #[test]
+    fn only_a_word_about_the_token_is_a_verdict_on_it() {
+        let rejected = "TokenRejected";
+        assert_eq!(refusal(400, r#"{"error":"invalid_grant"}"#, Grant::Refresh), rejected);
+        assert_eq!(refusal(401, "", Grant::Refresh), rejected);
+        for status in [402, 403, 404, 408, 423, 429, 430, 500, 502, 503, 504, 520] {
+            assert_ne!(refusal(status, r#"{"error":"invalid_grant"}"#, Grant::Refresh), rejected, "{status}");
+        }
+        // Our own credentials being wrong says nothing about the merchant's token.
+        for (status, body) in [
+            (400, r#"{"error":"invalid_client"}"#),
+            (401, r#"{"error":"application_cannot_be_found"}"#),
+            (400, "<html><p>Oauth error invalid_client: the app is unknown</p></html>"),
+        ] {
+            for grant in [Grant::Refresh, Grant::Code] {
+                assert_eq!(refusal(status, body, grant), r#"Refused { code: "invalid_client" }"#, "{body}");
+            }
+        }
+        assert_eq!(
+            refusal(400, r#"{"error":"invalid_request"}"#, Grant::Code),
+            r#"Refused { code: "invalid_request" }"#
+        );
+        // Words that we do not know are not repeated.
+        assert_eq!(
+            refusal(400, r#"{"error":"c0de shpss_x"}"#, Grant::Code),
+            r#"Refused { code: "code_refused" }"#
+        );
+        assert_eq!(refusal(302, "", Grant::Code), r#"Refused { code: "http_302" }"#);
+    }
+
+    #[test]
+    fn the_merchant_is_asked_at_the_shop_itself() {
+        let shopify = Shopify::new();
+        let shop = shopify.parse_shop("acme").unwrap();
+        let redirect = Url::parse("https://api.example/oauth/shopify/callback").unwrap();
+        let scopes = shopify.requested_scopes();
+        let url = shopify.authorize_url(&shop, "a&b", &scopes, &redirect, "st4te").unwrap();
+        assert_eq!(
+            url.as_str(),
+            "https://acme.myshopify.com/admin/oauth/authorize?client_id=a%26b&scope=read_inventory%2Cread_locations%2Cread_products&redirect_uri=https%3A%2F%2Fapi.example%2Foauth%2Fshopify%2Fcallback&state=st4te"
+        );
     }
 }

@@ -52,7 +52,9 @@ impl Gid {
             _ => GidKind::Other,
         };
         let digits = match number.split_once('?') {
-            Some((digits, query)) if kind == GidKind::InventoryLevel && query.starts_with("inventory_item_id=") => {
+            Some((digits, query))
+                if kind == GidKind::InventoryLevel && query.starts_with("inventory_item_id=") =>
+            {
                 digits
             }
             Some(_) => return None,

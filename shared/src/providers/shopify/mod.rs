@@ -2,6 +2,10 @@
 
 mod client;
 mod connect;
+mod extract;
+mod gid;
+mod map;
+mod range;
 
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -29,7 +29,8 @@ async fn exchange(answer: String) -> (Result<Value, ProviderError>, String) {
         socket.shutdown().await.unwrap();
         String::from_utf8(asked).unwrap()
     });
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let http =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
     let result = post(&http, &url, &access(), "query Q { shop { id } }", json!({"a": 1})).await;
     (result, server.await.unwrap())
 }
@@ -58,10 +59,18 @@ async fn statuses_mean_what_shopify_documents() {
         ("402 Payment Required", "", "{}", "the shop is closed, frozen or locked"),
         ("423 Locked", "", "{}", "the shop is closed, frozen or locked"),
         ("404 Not Found", "", "", "the shop is closed, frozen or locked"),
-        ("403 Forbidden", "", r#"{"errors":"[API] This action requires merchant approval for read_products scope."}"#,
-         "the shop denied access to [API] This action requires merchant approval for read_products scope."),
-        ("403 Forbidden", "", r#"{"errors":"Non-expiring access tokens are no longer accepted"}"#,
-         "the shop does not accept the token"),
+        (
+            "403 Forbidden",
+            "",
+            r#"{"errors":"[API] This action requires merchant approval for read_products scope."}"#,
+            "the shop denied access to [API] This action requires merchant approval for read_products scope.",
+        ),
+        (
+            "403 Forbidden",
+            "",
+            r#"{"errors":"Non-expiring access tokens are no longer accepted"}"#,
+            "the shop does not accept the token",
+        ),
         ("403 Forbidden", "", "<html>", "the shop is closed, frozen or locked"),
         ("500 Oops", "", "", "the shop is unavailable"),
         ("503 Busy", "", "", "the shop is unavailable"),
@@ -98,13 +107,28 @@ async fn partial_data_with_errors_is_an_error() {
         "{error:?}"
     );
     for (body, expected) in [
-        (r#"{"errors":[{"message":"x","extensions":{"code":"SHOP_INACTIVE"}}]}"#, "the shop is closed, frozen or locked"),
-        (r#"{"data":{"a":1},"errors":[{"message":"x","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}"#, "the shop is unavailable"),
-        (r#"{"errors":[{"message":"x","extensions":{"code":"MAX_COST_EXCEEDED"}}]}"#, "the shop refused: MAX_COST_EXCEEDED"),
-        (r#"{"errors":[{"message":"Field 'x' doesn't exist"}]}"#, "the shop refused: Field 'x' doesn't exist"),
+        (
+            r#"{"errors":[{"message":"x","extensions":{"code":"SHOP_INACTIVE"}}]}"#,
+            "the shop is closed, frozen or locked",
+        ),
+        (
+            r#"{"data":{"a":1},"errors":[{"message":"x","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}"#,
+            "the shop is unavailable",
+        ),
+        (
+            r#"{"errors":[{"message":"x","extensions":{"code":"MAX_COST_EXCEEDED"}}]}"#,
+            "the shop refused: MAX_COST_EXCEEDED",
+        ),
+        (
+            r#"{"errors":[{"message":"Field 'x' doesn't exist"}]}"#,
+            "the shop refused: Field 'x' doesn't exist",
+        ),
         (r#"{"errors":"told shpat_canary\nso"}"#, "the shop refused: told … so"),
         (r#"{"data":null}"#, "the shop's answer cannot be read: an answer without data and without errors"),
-        (r#"{"data":{"a":"#, "the shop's answer cannot be read: not a GraphQL answer: cut off at line 1 column 13"),
+        (
+            r#"{"data":{"a":"#,
+            "the shop's answer cannot be read: not a GraphQL answer: cut off at line 1 column 13",
+        ),
     ] {
         let error = answered("200 OK", "", body).await.unwrap_err();
         assert_eq!(error.to_string(), expected);
@@ -127,7 +151,8 @@ async fn nothing_of_an_error_names_token_or_address() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/secret-path", listener.local_addr().unwrap());
     drop(listener);
-    let error = post::<Value>(&http, &url, &access(), "query Q { shop { id } }", json!({})).await.unwrap_err();
+    let error =
+        post::<Value>(&http, &url, &access(), "query Q { shop { id } }", json!({})).await.unwrap_err();
     let shown = format!("{error:?} {error}");
     assert!(!shown.contains("secret-path") && !shown.contains(TOKEN), "{shown}");
 }

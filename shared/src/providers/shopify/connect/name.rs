@@ -70,7 +70,11 @@ mod tests {
             "HTTPS://admin.shopify.com/store/acme/settings/general",
             "admin.shopify.com/store/acme",
         ] {
-            assert_eq!(typed(input).map(|shop| shop.to_string()), Ok("acme.myshopify.com".to_owned()), "{input}");
+            assert_eq!(
+                typed(input).map(|shop| shop.to_string()),
+                Ok("acme.myshopify.com".to_owned()),
+                "{input}"
+            );
         }
         assert_eq!(typed("0-a").map(|shop| shop.to_string()), Ok("0-a.myshopify.com".to_owned()));
     }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::product::Seo;
+use super::product::wire::Seo;
 use super::{Codes, Count, Draft, Line, file_address, miscounted, root_id, text};
 use crate::domain::record::{Child, Kind, Record, Resource};
 use crate::domain::warning::Code;
@@ -67,6 +67,10 @@ impl Draft for CategoryDraft {
         } else {
             self.orphans += 1;
         }
+    }
+
+    fn is_overrun(&self) -> bool {
+        self.orphans > 0
     }
 
     fn finish(mut self) -> (SourceItem, u64) {
@@ -135,7 +139,8 @@ fn conditions<'a>(source: &'a Value, side: &str) -> impl Iterator<Item = &'a Val
 fn picks_products(source: &Value) -> bool {
     match type_name(source) {
         "CollectionConditionsSource" => {
-            conditions(source, "inclusion").next().is_some() || conditions(source, "exclusion").next().is_some()
+            conditions(source, "inclusion").next().is_some()
+                || conditions(source, "exclusion").next().is_some()
         }
         _ => true,
     }

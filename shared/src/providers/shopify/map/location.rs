@@ -42,6 +42,8 @@ impl From<Location> for SourceItem {
         let service = location.is_fulfillment_service == Some(true);
         codes.raise_if(service, Resource::Warehouses, Code::LocFulfillmentService);
         let label = location.name.clone().unwrap_or_default();
+        // The warehouse's own name may be changed by the merchant; the shop's is kept beside it.
+        let source_name = location.name.clone();
         let record = Record {
             kind: Kind::Warehouse,
             values: vec![
@@ -52,6 +54,7 @@ impl From<Location> for SourceItem {
                 flag(location.ships_inventory),
                 location.address.map_or(Value::Null, address),
                 text(location.created_at),
+                text(source_name),
             ],
             children: Vec::new(),
         };

@@ -62,8 +62,13 @@ impl Draft for MetafieldsDraft {
         let child = match line.id.kind {
             GidKind::ProductVariant => MetafieldsChild::Variant(line.id.id),
             GidKind::Metafield => {
-                let values =
-                    vec![Value::Null, text(line.namespace), text(line.key), text(line.type_name), text(line.value)];
+                let values = vec![
+                    Value::Null,
+                    text(line.namespace),
+                    text(line.key),
+                    text(line.type_name),
+                    text(line.value),
+                ];
                 MetafieldsChild::Metafield(line.id.id, values)
             }
             _ => MetafieldsChild::Unknown,
@@ -75,6 +80,10 @@ impl Draft for MetafieldsDraft {
         if let Some((parent, child)) = self.place(parent, child) {
             self.waiting.push(parent, child);
         }
+    }
+
+    fn is_overrun(&self) -> bool {
+        self.waiting.dropped > 0
     }
 
     fn finish(mut self) -> (SourceItem, u64) {

@@ -41,6 +41,9 @@ pub(super) trait Draft: Sized + Send {
     /// Takes a child of the root or of one of its children, in whatever order they come.
     fn add(&mut self, parent: Gid, child: Self::Child);
 
+    /// Whether so many children have no parent here that the file cannot be grouped.
+    fn is_overrun(&self) -> bool;
+
     /// The object with all its children, and how many of them had no parent in it.
     fn finish(self) -> (SourceItem, u64);
 }
@@ -67,7 +70,7 @@ impl<C> Waiting<C> {
 
 /// Warnings about one object, each named once.
 #[derive(Default)]
-struct Codes(Vec<(Resource, Code)>);
+pub(super) struct Codes(Vec<(Resource, Code)>);
 
 impl Codes {
     fn raise(&mut self, resource: Resource, code: Code) {

@@ -1,163 +1,21 @@
 //! Products with their variants, media and stock: one feed, two records per product.
 
+pub(super) mod wire;
+
 use std::collections::HashMap;
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::stock::{Holder, Level, Quantities};
+use self::wire::{FeedLine, LinkedMetafield, OptionLine, OptionValue, SelectedOption};
+use super::stock::{Holder, Level};
 use super::{
-    Codes, Count, Draft, Line, Money, Reference, Waiting, file_address, flag, id_text, miscounted, money, number,
-    root_id, text, unexpected,
+    Codes, Count, Draft, Line, Waiting, file_address, flag, id_text, miscounted, money, number, root_id,
+    text, unexpected,
 };
 use crate::domain::record::{Child, Kind, Record, Resource};
 use crate::domain::warning::Code;
 use crate::ports::provider::{MapContext, SourceItem};
 use crate::providers::shopify::gid::{Gid, GidKind};
-
-/// Any line of the feed: product, variant, media, media of a variant, stock level. One form for all, so that each line
-/// is parsed once.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FeedLine {
-    id: Gid,
-    #[serde(rename = "__parentId")]
-    parent: Option<Gid>,
-    title: Option<String>,
-    status: Option<String>,
-    // Products.
-    description_html: Option<String>,
-    vendor: Option<String>,
-    product_type: Option<String>,
-    category: Option<Category>,
-    tags: Option<Vec<String>>,
-    handle: Option<String>,
-    seo: Option<Seo>,
-    options: Option<Vec<OptionLine>>,
-    is_gift_card: Option<bool>,
-    published_at: Option<String>,
-    online_store_url: Option<String>,
-    template_suffix: Option<String>,
-    created_at: Option<String>,
-    variants_count: Option<Count>,
-    media_count: Option<Count>,
-    // Variants.
-    sku: Option<String>,
-    barcode: Option<String>,
-    position: Option<i64>,
-    price: Option<Money>,
-    compare_at_price: Option<Money>,
-    taxable: Option<bool>,
-    inventory_policy: Option<String>,
-    selected_options: Option<Vec<SelectedOption>>,
-    inventory_item: Option<InventoryItem>,
-    // Media.
-    alt: Option<String>,
-    media_content_type: Option<String>,
-    mime_type: Option<String>,
-    image: Option<File>,
-    video_source: Option<File>,
-    model_source: Option<File>,
-    host: Option<String>,
-    origin_url: Option<String>,
-    // Stock levels.
-    is_active: Option<bool>,
-    location: Option<Reference>,
-    quantities: Option<Quantities>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Category {
-    id: Option<String>,
-    full_name: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Seo {
-    pub(super) title: Option<String>,
-    pub(super) description: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OptionLine {
-    id: Gid,
-    name: Option<String>,
-    position: Option<i64>,
-    linked_metafield: Option<LinkedMetafield>,
-    option_values: Option<Vec<OptionValue>>,
-}
-
-#[derive(Deserialize)]
-struct LinkedMetafield {
-    namespace: Option<String>,
-    key: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OptionValue {
-    id: Gid,
-    name: Option<String>,
-    linked_metafield_value: Option<String>,
-    swatch: Option<Swatch>,
-}
-
-#[derive(Deserialize)]
-struct Swatch {
-    color: Option<String>,
-    image: Option<SwatchImage>,
-}
-
-#[derive(Deserialize)]
-struct SwatchImage {
-    image: Option<File>,
-}
-
-#[derive(Deserialize)]
-struct SelectedOption {
-    name: String,
-    value: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct InventoryItem {
-    id: Gid,
-    tracked: Option<bool>,
-    requires_shipping: Option<bool>,
-    country_code_of_origin: Option<String>,
-    harmonized_system_code: Option<String>,
-    unit_cost: Option<UnitCost>,
-    measurement: Option<Measurement>,
-}
-
-#[derive(Deserialize)]
-struct UnitCost {
-    amount: Option<Money>,
-}
-
-#[derive(Deserialize)]
-struct Measurement {
-    weight: Option<Weight>,
-}
-
-#[derive(Deserialize)]
-struct Weight {
-    value: Option<f64>,
-    unit: Option<String>,
-}
-
-/// An image, or the source of a video or model.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct File {
-    url: Option<String>,
-    mime_type: Option<String>,
-    width: Option<i64>,
-    height: Option<i64>,
-}
 
 /// Position of `media_ids` in the fields of a variant; a test holds it to the shape.
 const MEDIA_IDS: usize = 9;
@@ -230,6 +88,10 @@ impl Draft for ProductDraft {
         if let Some((parent, child)) = self.place(parent, child) {
             self.waiting.push(parent, child);
         }
+    }
+
+    fn is_overrun(&self) -> bool {
+        self.waiting.dropped > 0
     }
 
     fn finish(mut self) -> (SourceItem, u64) {
@@ -373,7 +235,10 @@ impl ProductDraft {
             self.levels.sort_by_key(|(key, _)| *key);
             self.levels.dedup_by_key(|(key, _)| *key);
             let levels = self.levels.into_iter().map(|(_, level)| level).collect();
-            records.push((Kind::Stock, Record { kind: Kind::Stock, values: Vec::new(), children: vec![levels] }));
+            records.push((
+                Kind::Stock,
+                Record { kind: Kind::Stock, values: Vec::new(), children: vec![levels] },
+            ));
         }
         SourceItem { external_id: self.id, label, records, codes: self.codes.sorted(), truncated }
     }

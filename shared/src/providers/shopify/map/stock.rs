@@ -11,15 +11,23 @@ use crate::domain::record::{Child, Resource};
 use crate::domain::warning::Code;
 
 /// The names of quantities, in the order in which a stock level holds them.
-const NAMES: [&str; 8] =
-    ["available", "on_hand", "committed", "incoming", "reserved", "damaged", "safety_stock", "quality_control"];
+const NAMES: [&str; 8] = [
+    "available",
+    "on_hand",
+    "committed",
+    "incoming",
+    "reserved",
+    "damaged",
+    "safety_stock",
+    "quality_control",
+];
 
 const AVAILABLE: usize = 0;
 const COMMITTED: usize = 2;
 
 /// The quantities of a level. One that did not come is not zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Quantities([Option<i64>; NAMES.len()]);
+pub(in crate::providers::shopify) struct Quantities([Option<i64>; NAMES.len()]);
 
 #[derive(Deserialize)]
 struct Quantity<'a> {
@@ -54,7 +62,7 @@ impl<'de> Deserialize<'de> for Quantities {
 
 /// A stock level as its line gives it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Level {
+pub(in crate::providers::shopify) struct Level {
     /// The location's number.
     pub(super) location: u64,
     /// Whether the item is stocked there.

@@ -1,0 +1,19 @@
+//! Tables: connectors, history, runs, catalogue. Stored forms live and die here; keys are built in [`keys`] alone.
+
+pub mod catalog;
+pub mod connectors;
+pub mod cursor;
+pub mod history;
+pub mod keys;
+pub mod runs;
+mod table;
+pub mod units;
+pub mod wire;
+pub mod wire_catalog;
+pub mod wire_connectors;
+pub mod wire_runs;
+
+pub use catalog::DynamoCatalog;
+pub use connectors::DynamoConnectors;
+pub use history::DynamoHistory;
+pub use runs::DynamoRuns;

@@ -1,0 +1,298 @@
+//! The stored form of a catalogue record: one item, or, where it would grow too large for one, a root and pages.
+//!
+//! Pages stand in a partition of their own, under a generation that one attempt to write made up for itself. They are
+//! written before the root that names them and deleted after the root that names others, so that whoever reads a root
+//! finds either all its pages or a newer root.
+
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::keys::{self, Key};
+use super::units::{Item, item_bytes, write_units};
+use super::wire::{Reader, b, item, json_error, n, s};
+use crate::domain::ids::{ProviderId, RunId, ShopId, StoreId};
+use crate::domain::record::{Base, Digest, Kind, Record, RecordKey, Source, Standing, StoredRecord};
+use crate::ports::PortError;
+
+const WHAT: &str = "catalogue record";
+const V: u32 = 1;
+/// The largest item written as one. DynamoDB takes 400 KB; the index and later fields need room.
+const LARGEST_ITEM: usize = 300 * 1024;
+/// Bytes of content on one page.
+const SEGMENT: usize = 300 * 1024;
+/// What a page weighs beside its content: keys and names.
+const PAGE_OVERHEAD: usize = 256;
+
+/// A record in its stored form.
+pub struct Encoded {
+    /// The item that everyone reads first.
+    pub root: Item,
+    /// Pages, in order; none where the root holds everything.
+    pub pages: Vec<Item>,
+    /// The generation that the root names, where there are pages.
+    pub generation: Option<String>,
+    /// Units of writing the pages.
+    pub page_units: u64,
+}
+
+impl Encoded {
+    /// Units of writing the root and the index over an item of `before` bytes, or over none.
+    pub fn root_units(&self, before: Option<usize>) -> u64 {
+        let index = u64::from(self.root.contains_key("gpk") && before.is_none());
+        write_units(item_bytes(&self.root).max(before.unwrap_or(0))) + index
+    }
+}
+
+/// The stored form. `generation` is asked for only where pages are needed; no two calls may give the same.
+pub fn encode(
+    store: &StoreId,
+    record: &StoredRecord,
+    generation: impl FnOnce() -> String,
+) -> Result<Encoded, PortError> {
+    let id = record.key.internal_id(store);
+    let mut root = item(&keys::record(store, record.key.kind, id), V);
+    if let Some(Key { pk, sk }) = keys::index(store, &record.key) {
+        root.insert("gpk".to_owned(), s(pk));
+        root.insert("gsk".to_owned(), s(sk));
+    }
+    let mut set = |name: &str, value| root.insert(name.to_owned(), value);
+    set("pr", s(record.key.source.provider.as_str()));
+    set("sh", n(record.key.source.shop_id.0));
+    set("x", n(record.key.external_id));
+    set("ver", n(record.version));
+    set("run", s(record.written_run.as_str()));
+    if let Standing::Missing { since } = &record.standing {
+        set("ms", s(since.as_str()));
+    }
+    set("dg", b(record.digest.0.to_le_bytes()));
+    set("mp", n(record.mapper));
+    let doc = record.record.to_stored_json().map_err(|error| json_error(WHAT, &error))?;
+    let base = record.base.to_bytes();
+    if item_bytes(&root) + doc.len() + base.len() + 16 <= LARGEST_ITEM {
+        let doc = String::from_utf8(doc).map_err(|_| malformed("its content is not text"))?;
+        root.insert("doc".to_owned(), s(doc));
+        root.insert("base".to_owned(), b(base));
+        return Ok(Encoded { root, pages: Vec::new(), generation: None, page_units: 0 });
+    }
+    let generation = generation();
+    let mut content = doc;
+    root.insert("len".to_owned(), n(content.len() as u64));
+    content.extend_from_slice(&base);
+    root.insert("all".to_owned(), n(content.len() as u64));
+    root.insert("sum".to_owned(), b(xxh3_64(&content).to_le_bytes()));
+    root.insert("gen".to_owned(), s(generation.as_str()));
+    let pages = content.chunks(SEGMENT).enumerate().map(|(number, segment)| {
+        let mut page = item(&keys::record_page(store, id, &generation, number), V);
+        page.insert("b".to_owned(), b(segment));
+        page
+    });
+    let page_units = page_units(content.len());
+    Ok(Encoded { pages: pages.collect(), root, generation: Some(generation), page_units })
+}
+
+/// Units of writing, or deleting, the pages of this much content.
+pub fn page_units(content: usize) -> u64 {
+    segments(content).map(|segment| write_units(segment + PAGE_OVERHEAD)).sum()
+}
+
+/// Bytes that reading the pages of this much content returns.
+pub fn page_bytes(content: usize) -> usize {
+    content + segments(content).count() * PAGE_OVERHEAD
+}
+
+/// Number of pages of this much content.
+pub fn page_count(content: usize) -> usize {
+    content.div_ceil(SEGMENT)
+}
+
+fn segments(content: usize) -> impl Iterator<Item = usize> {
+    (0..page_count(content)).map(move |page| (content - page * SEGMENT).min(SEGMENT))
+}
+
+/// The pages that a root names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pages {
+    /// The record's id.
+    pub id: Uuid,
+    /// Their generation.
+    pub generation: String,
+    /// Bytes of content on all of them.
+    pub content: usize,
+}
+
+/// A root that was read.
+pub struct Root {
+    record: StoredRecord,
+    split: Option<Split>,
+}
+
+struct Split {
+    pages: Pages,
+    doc: usize,
+    sum: [u8; 8],
+}
+
+/// Reads a root. The key is part of it, so that whoever walks an index or a partition learns it.
+pub fn decode(store: &StoreId, kind: Kind, item: &Item) -> Result<Root, PortError> {
+    let read = Reader::new(WHAT, item, 1..=u64::from(V))?;
+    let provider = read.parsed("pr", ProviderId::parse)?;
+    let source = Source { provider, shop_id: ShopId(read.number("sh")?) };
+    let key = RecordKey { source, kind, external_id: read.number("x")? };
+    let standing = match read.maybe_text("ms") {
+        None => Standing::Active,
+        Some(_) => Standing::Missing { since: read.parsed("ms", RunId::parse)? },
+    };
+    let digest = read.bytes("dg")?.first_chunk::<8>().ok_or_else(|| malformed("its digest is short"))?;
+    let mut record = StoredRecord {
+        key,
+        version: read.number("ver")?,
+        written_run: read.parsed("run", RunId::parse)?,
+        standing,
+        digest: Digest(u64::from_le_bytes(*digest)),
+        base: Base::default(),
+        mapper: read.number("mp")?,
+        record: Record::empty(kind),
+    };
+    let Some(generation) = read.maybe_text("gen") else {
+        fill(&mut record, read.text("doc")?.as_bytes(), read.bytes("base")?)?;
+        return Ok(Root { record, split: None });
+    };
+    let pages =
+        Pages { id: key.internal_id(store), generation: generation.to_owned(), content: read.number("all")? };
+    let sum = read.bytes("sum")?.first_chunk::<8>().ok_or_else(|| malformed("its checksum is short"))?;
+    Ok(Root { record, split: Some(Split { pages, doc: read.number("len")?, sum: *sum }) })
+}
+
+impl Root {
+    /// The key it carries.
+    pub fn key(&self) -> RecordKey {
+        self.record.key
+    }
+
+    /// The pages still to be read.
+    pub fn pages(&self) -> Option<&Pages> {
+        self.split.as_ref().map(|split| &split.pages)
+    }
+
+    /// The record, with the content of all its pages in order; none where they are not all there.
+    pub fn join(mut self, content: &[u8]) -> Result<Option<StoredRecord>, PortError> {
+        if let Some(split) = &self.split {
+            if content.len() != split.pages.content || xxh3_64(content).to_le_bytes() != split.sum {
+                return Ok(None);
+            }
+            let Some((doc, base)) = content.split_at_checked(split.doc) else {
+                return Err(malformed("its lengths contradict each other"));
+            };
+            fill(&mut self.record, doc, base)?;
+        }
+        Ok(Some(self.record))
+    }
+}
+
+fn fill(record: &mut StoredRecord, doc: &[u8], base: &[u8]) -> Result<(), PortError> {
+    record.record =
+        Record::from_stored_json(record.key.kind, doc).map_err(|error| json_error(WHAT, &error))?;
+    record.base = Base::from_bytes(base).ok_or_else(|| malformed("its base has an odd length"))?;
+    Ok(())
+}
+
+/// The generation that a root names, of an item that a write replaced.
+pub fn pages_of(store: &StoreId, kind: Kind, item: &Item) -> Result<Option<Pages>, PortError> {
+    if !item.contains_key("gen") {
+        return Ok(None);
+    }
+    Ok(decode(store, kind, item)?.split.map(|split| split.pages))
+}
+
+/// The content of a page.
+pub fn segment(item: &Item) -> Result<&[u8], PortError> {
+    Reader::new("page of a catalogue record", item, 1..=u64::from(V))?.bytes("b")
+}
+
+fn malformed(why: &str) -> PortError {
+    PortError::Malformed { what: WHAT, why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::record::Child;
+
+    fn sample(variants: usize) -> StoredRecord {
+        let mut record = Record::empty(Kind::Product);
+        record.set("title", "Café ☕".into());
+        record.children[0] = (0..variants)
+            .map(|n| Child {
+                id: n.to_string(),
+                values: vec![serde_json::Value::from(format!("value {n}")); 18],
+                missing_since: None,
+            })
+            .collect();
+        let (digest, base) = record.fingerprint();
+        let source = Source { provider: ProviderId::Shopify, shop_id: ShopId(7) };
+        StoredRecord {
+            key: RecordKey { source, kind: Kind::Product, external_id: 5 },
+            version: 3,
+            written_run: RunId::new(Uuid::from_u128(1)),
+            standing: Standing::Missing { since: RunId::new(Uuid::from_u128(2)) },
+            digest,
+            base,
+            mapper: 1,
+            record,
+        }
+    }
+
+    #[test]
+    fn a_record_reads_back_as_written_whole_or_in_pages() {
+        let store = StoreId::for_test("s1").unwrap();
+        for (variants, pages) in [(0, 0), (12, 0), (2048, 3)] {
+            let record = sample(variants);
+            let encoded = encode(&store, &record, || "g1".to_owned()).unwrap();
+            assert_eq!(encoded.pages.len(), pages);
+            assert!(item_bytes(&encoded.root) <= LARGEST_ITEM);
+            let content: Vec<u8> =
+                encoded.pages.iter().flat_map(|page| segment(page).unwrap().to_vec()).collect();
+            let root = decode(&store, Kind::Product, &encoded.root).unwrap();
+            assert_eq!(root.pages().is_some(), pages > 0);
+            assert_eq!(root.join(&content).unwrap().as_ref(), Some(&record));
+        }
+    }
+
+    #[test]
+    fn pages_of_another_generation_or_cut_short_are_never_taken() {
+        let store = StoreId::for_test("s1").unwrap();
+        let encoded = encode(&store, &sample(2048), || "g1".to_owned()).unwrap();
+        let mut content: Vec<u8> =
+            encoded.pages.iter().flat_map(|page| segment(page).unwrap().to_vec()).collect();
+        let short = &content[..content.len() - 1];
+        assert_eq!(decode(&store, Kind::Product, &encoded.root).unwrap().join(short).unwrap(), None);
+        content[17] ^= 1;
+        assert_eq!(decode(&store, Kind::Product, &encoded.root).unwrap().join(&content).unwrap(), None);
+    }
+
+    #[test]
+    fn a_stored_item_of_the_first_version_still_reads() {
+        let store = StoreId::for_test("s1").unwrap();
+        let golden: Item = [
+            ("pk", s("S#s1#product#00")),
+            ("sk", s("x")),
+            ("v", n(1)),
+            ("pr", s("shopify")),
+            ("sh", n(7)),
+            ("x", n(5)),
+            ("ver", n(3)),
+            ("run", s("run_00000000000000000000000000000001")),
+            ("dg", b([1, 0, 0, 0, 0, 0, 0, 0])),
+            ("mp", n(1)),
+            ("doc", s(r#"{"f":["Mug"],"c":[[["1",["Blue"],null]]]}"#)),
+            ("base", b([])),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        let record = decode(&store, Kind::Product, &golden).unwrap().join(&[]).unwrap().unwrap();
+        assert_eq!((record.version, record.standing, record.digest.0), (3, Standing::Active, 1));
+        assert_eq!(record.record.get("title"), "Mug");
+        assert_eq!(record.record.children[0][0].id, "1");
+    }
+}

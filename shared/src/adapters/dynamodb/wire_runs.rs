@@ -1,0 +1,253 @@
+//! The stored forms of runs, receipts and pages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::keys;
+use super::units::Item;
+use super::wire::{Reader, b, from_json, item, n, s, to_json};
+use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
+use crate::domain::plan::{CodeCounts, Counts};
+use crate::domain::record::{Resource, Source};
+use crate::domain::run::{
+    ChunkId, Cost, Failure, Feed, FeedProgress, PageSpan, Phase, Receipt, Run, RunKind, RunState, Wanted,
+};
+use crate::ports::PortError;
+use crate::ports::runs::PageKey;
+
+const V: u32 = 1;
+/// Life of a header and of what its idempotency key points to.
+const HEADER_DAYS: i64 = 400;
+/// Life of receipts and pages.
+const PAGE_DAYS: i64 = 30;
+const DAY: i64 = 24 * 60 * 60;
+/// The largest page taken.
+pub const LARGEST_PAGE: usize = 300 * 1024;
+
+#[derive(Serialize, Deserialize)]
+struct RunRecordV1 {
+    kind: RunKind,
+    state: RunState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of_run: Option<RunId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from_preview: Option<RunId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    undone_by: Option<RunId>,
+    source: Source,
+    shop_domain: ShopDomain,
+    install: InstallId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
+    wanted: BTreeSet<Wanted>,
+    requested_by: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    finished_at: Option<Timestamp>,
+    cancel_requested: bool,
+    feeds: BTreeMap<Feed, FeedProgress>,
+    generation: u32,
+    stage: u32,
+    handed_off: bool,
+    poll_hop: u32,
+    state_since: Timestamp,
+    announced: BTreeMap<Resource, u64>,
+    counts: Counts,
+    warnings: CodeCounts,
+    cost: Cost,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure>,
+}
+
+/// The changing part of a header, as JSON.
+pub fn run_doc(run: &Run) -> Result<String, PortError> {
+    let run = run.clone();
+    let record = RunRecordV1 {
+        kind: run.kind,
+        state: run.state,
+        of_run: run.of_run,
+        from_preview: run.from_preview,
+        undone_by: run.undone_by,
+        source: run.source,
+        shop_domain: run.shop_domain,
+        install: run.install,
+        currency: run.currency,
+        wanted: run.wanted,
+        requested_by: run.requested_by,
+        created_at: run.created_at,
+        updated_at: run.updated_at,
+        finished_at: run.finished_at,
+        cancel_requested: run.cancel_requested,
+        feeds: run.feeds,
+        generation: run.generation,
+        stage: run.stage,
+        handed_off: run.handed_off,
+        poll_hop: run.poll_hop,
+        state_since: run.state_since,
+        announced: run.announced,
+        counts: run.counts,
+        warnings: run.warnings,
+        cost: run.cost,
+        failure: run.failure,
+    };
+    to_json("run", &record)
+}
+
+/// A header.
+pub fn run_item(run: &Run, revision: u64) -> Result<Item, PortError> {
+    let mut header = item(&keys::run(&run.store, run.provider, &run.id), V);
+    header.insert("rev".to_owned(), n(revision));
+    header.insert("run".to_owned(), s(run.id.as_str()));
+    header.insert("doc".to_owned(), s(run_doc(run)?));
+    header.insert("expires_at".to_owned(), n(run.created_at.as_second() + HEADER_DAYS * DAY));
+    Ok(header)
+}
+
+/// Reads a header.
+pub fn read_run(store: &StoreId, provider: ProviderId, item: &Item) -> Result<Run, PortError> {
+    let read = Reader::new("run", item, 1..=u64::from(V))?;
+    let id = read.parsed("run", RunId::parse)?;
+    let record: RunRecordV1 = read.json("doc")?;
+    Ok(Run {
+        store: store.clone(),
+        provider,
+        id,
+        revision: read.number("rev")?,
+        kind: record.kind,
+        state: record.state,
+        of_run: record.of_run,
+        from_preview: record.from_preview,
+        undone_by: record.undone_by,
+        source: record.source,
+        shop_domain: record.shop_domain,
+        install: record.install,
+        currency: record.currency,
+        wanted: record.wanted,
+        requested_by: record.requested_by,
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+        finished_at: record.finished_at,
+        cancel_requested: record.cancel_requested,
+        feeds: record.feeds,
+        generation: record.generation,
+        stage: record.stage,
+        handed_off: record.handed_off,
+        poll_hop: record.poll_hop,
+        state_since: record.state_since,
+        announced: record.announced,
+        counts: record.counts,
+        warnings: record.warnings,
+        cost: record.cost,
+        failure: record.failure,
+    })
+}
+
+/// An item that does nothing but name a run: the lock, or what an idempotency key began.
+pub fn pointer_item(key: &keys::Key, run: &Run) -> Item {
+    let mut pointer = item(key, V);
+    pointer.insert("run".to_owned(), s(run.id.as_str()));
+    pointer
+}
+
+/// The item of an idempotency key; it expires, the lock does not.
+pub fn idempotency_item(run: &Run, key: &str) -> Item {
+    let mut pointer = pointer_item(&keys::idempotency(&run.store, run.provider, key), run);
+    pointer.insert("expires_at".to_owned(), n(run.created_at.as_second() + PAGE_DAYS * DAY));
+    pointer
+}
+
+/// Reads the run that a pointer names.
+pub fn read_pointer(item: &Item) -> Result<RunId, PortError> {
+    Reader::new("pointer to a run", item, 1..=u64::from(V))?.parsed("run", RunId::parse)
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReceiptV1 {
+    phase: Phase,
+    generation: u32,
+    chunk: ChunkId,
+    lines: u64,
+    roots: u64,
+    orphans: u64,
+    whole: bool,
+    skipped: bool,
+    counts: Counts,
+    warnings: CodeCounts,
+    cost: Cost,
+    pages: Vec<PageSpan>,
+    result_pages: u32,
+    journal_pages: u32,
+}
+
+/// A receipt.
+pub fn receipt_item(
+    store: &StoreId,
+    run: &RunId,
+    receipt: &Receipt,
+    now: Timestamp,
+) -> Result<Item, PortError> {
+    let Receipt { phase, generation, chunk, .. } = *receipt;
+    let mut stored = item(&keys::receipt(store, run, phase, generation, chunk), V);
+    let receipt = receipt.clone();
+    let record = ReceiptV1 {
+        phase,
+        generation,
+        chunk,
+        lines: receipt.lines,
+        roots: receipt.roots,
+        orphans: receipt.orphans,
+        whole: receipt.whole,
+        skipped: receipt.skipped,
+        counts: receipt.counts,
+        warnings: receipt.warnings,
+        cost: receipt.cost,
+        pages: receipt.pages,
+        result_pages: receipt.result_pages,
+        journal_pages: receipt.journal_pages,
+    };
+    stored.insert("doc".to_owned(), s(to_json("receipt", &record)?));
+    stored.insert("expires_at".to_owned(), n(now.as_second() + PAGE_DAYS * DAY));
+    Ok(stored)
+}
+
+/// Reads a receipt.
+pub fn read_receipt(item: &Item) -> Result<Receipt, PortError> {
+    let read = Reader::new("receipt", item, 1..=u64::from(V))?;
+    let record: ReceiptV1 = from_json("receipt", read.text("doc")?.as_bytes())?;
+    Ok(Receipt {
+        phase: record.phase,
+        generation: record.generation,
+        chunk: record.chunk,
+        lines: record.lines,
+        roots: record.roots,
+        orphans: record.orphans,
+        whole: record.whole,
+        skipped: record.skipped,
+        counts: record.counts,
+        warnings: record.warnings,
+        cost: record.cost,
+        pages: record.pages,
+        result_pages: record.result_pages,
+        journal_pages: record.journal_pages,
+    })
+}
+
+/// A page.
+pub fn page_item(store: &StoreId, key: &PageKey, bytes: Vec<u8>, now: Timestamp) -> Result<Item, PortError> {
+    if bytes.len() > LARGEST_PAGE {
+        let why = format!("{} bytes are more than the {LARGEST_PAGE} of a page", bytes.len());
+        return Err(PortError::Malformed { what: "page of a run", why });
+    }
+    let mut page = item(&keys::page(store, key), V);
+    page.insert("b".to_owned(), b(bytes));
+    page.insert("expires_at".to_owned(), n(now.as_second() + PAGE_DAYS * DAY));
+    Ok(page)
+}
+
+/// Reads a page.
+pub fn read_page(item: &Item) -> Result<Vec<u8>, PortError> {
+    Ok(Reader::new("page of a run", item, 1..=u64::from(V))?.bytes("b")?.to_vec())
+}

@@ -1,0 +1,467 @@
+//! The connector card: whether it works and why not, what was granted and what that allows, how fresh the data are,
+//! and what to do next. Reads only, and knows nothing of tokens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::error::AppError;
+use crate::domain::connection::{
+    Connector, ConnectorState, HistoryAction, HistoryEntry, Installation, Reason,
+};
+use crate::domain::ids::{ProviderId, StoreId};
+use crate::domain::plan::Counts;
+use crate::domain::run::{Run, RunKind, RunState, Wanted};
+use crate::domain::scopes::Scopes;
+use crate::ports::Page;
+use crate::ports::connectors::{ConnectorStore, History};
+use crate::ports::provider::{Connect, Extract};
+use crate::ports::runs::RunStore;
+use crate::ports::time::Clock;
+
+/// The age from which a resource's data count as stale.
+const FRESH_FOR: Duration = Duration::from_secs(24 * 3_600);
+/// How many runs back the newest import of a resource is looked for.
+const RUNS_BACK: u32 = 25;
+
+/// What a platform's scopes are good for.
+#[derive(Debug, Clone)]
+pub struct Needs {
+    /// Asked for when connecting.
+    pub requested: Scopes,
+    /// Needed by each resource.
+    pub by_resource: Vec<(Wanted, Scopes)>,
+}
+
+impl Needs {
+    /// As the platform says.
+    pub fn of(provider: &(impl Connect + Extract)) -> Self {
+        Self {
+            requested: provider.requested_scopes(),
+            by_resource: Wanted::ALL
+                .into_iter()
+                .map(|wanted| (wanted, provider.scopes_for(wanted)))
+                .collect(),
+        }
+    }
+}
+
+/// Everything that showing connectors may use.
+pub struct Status {
+    /// Connectors.
+    pub connectors: Arc<dyn ConnectorStore>,
+    /// What happened to them.
+    pub history: Arc<dyn History>,
+    /// Runs.
+    pub runs: Arc<dyn RunStore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What scopes are good for.
+    pub needs: Needs,
+}
+
+/// The store on our side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownStore {
+    /// Its id.
+    pub id: String,
+    /// Its name, where the caller's token tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The external account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownShop {
+    /// The shop's display name.
+    pub account: String,
+    /// Its domain at the platform.
+    pub domain: String,
+    /// The domain that customers see.
+    pub primary_domain: String,
+    /// Its permanent number, as text: it may exceed what JavaScript counts exactly.
+    pub id: String,
+    /// Currency of its prices, ISO 4217.
+    pub currency: String,
+    /// Public name of its plan.
+    pub plan: String,
+}
+
+/// A scope that was not granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MissingScope {
+    /// The scope.
+    pub scope: String,
+    /// What cannot be imported without it.
+    pub blocks: Vec<Wanted>,
+}
+
+/// Scopes, as they stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownScopes {
+    /// Granted.
+    pub granted: Vec<String>,
+    /// Asked for and not granted.
+    pub missing: Vec<MissingScope>,
+}
+
+/// Whether a resource can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// Its scopes are granted, but the connector does not work at the moment: what was imported stays as it is.
+    Degraded,
+    /// It cannot: a scope is missing, or nothing is connected.
+    Blocked,
+}
+
+/// What can be done with a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Capability {
+    /// The resource.
+    pub resource: Wanted,
+    /// Whether it can be imported.
+    pub status: Readiness,
+    /// The scopes it needs.
+    pub needs: Vec<String>,
+    /// Those of them that were not granted.
+    pub missing: Vec<String>,
+}
+
+/// An attempt to connect that is not finished or did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownAttempt {
+    /// The shop that was entered.
+    pub shop: String,
+    /// How it stands.
+    pub reason: Reason,
+    /// What to do.
+    pub remedy: &'static str,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
+/// The newest run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LastRun {
+    /// Its id.
+    pub run_id: String,
+    /// What it is for.
+    pub kind: RunKind,
+    /// Where it stands.
+    pub status: RunState,
+    /// When it was asked for, RFC 3339.
+    pub created_at: String,
+    /// When it ended, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// Numbers by resource and outcome.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, std::collections::BTreeMap<String, u64>>))]
+    pub counts: Counts,
+}
+
+/// How old a resource's data are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Freshness {
+    /// The resource.
+    pub resource: Wanted,
+    /// When the shop was last read for it, RFC 3339; absent where it was never imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported_at: Option<String>,
+    /// Seconds since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
+    /// Seconds from which they count as stale.
+    pub target_seconds: u64,
+    /// Whether they are younger than that.
+    pub fresh: bool,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Suggestion {
+    /// The stable code: `connect`, `finish_connecting`, `check_callback_url`, `reconnect`, `grant_scope`,
+    /// `disconnect_elsewhere`, `check_app_credentials`, `check_shop`, `first_import` or `rerun`.
+    pub code: &'static str,
+    /// What and why, in a sentence.
+    pub detail: String,
+}
+
+/// One connector, as the merchant sees it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Card {
+    /// The platform.
+    pub provider: ProviderId,
+    /// The store on our side.
+    pub store: ShownStore,
+    /// Where it stands.
+    pub state: ConnectorState,
+    /// Why it is not live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What to do about that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<&'static str>,
+    /// The external account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shop: Option<ShownShop>,
+    /// What was granted and what was not.
+    pub scopes: ShownScopes,
+    /// What can be done, by resource.
+    pub capabilities: Vec<Capability>,
+    /// When it became live, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected_at: Option<String>,
+    /// When the shop was last called with success, or a run last moved, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_active_at: Option<String>,
+    /// The newest attempt to connect, where it is not finished or did not succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_attempt: Option<ShownAttempt>,
+    /// The newest run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
+    /// How old the data are, by resource.
+    pub freshness: Vec<Freshness>,
+    /// What to do next, most urgent first.
+    pub suggestions: Vec<Suggestion>,
+}
+
+/// One entry of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownEntry {
+    /// Its id.
+    pub id: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// From where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// What.
+    pub action: HistoryAction,
+    /// The shop concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shop: Option<String>,
+    /// The reason, where it did not succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+fn names(scopes: &Scopes) -> Vec<String> {
+    scopes.iter().map(str::to_owned).collect()
+}
+
+impl Status {
+    /// The cards of every platform.
+    pub async fn cards(&self, store: &StoreId, store_name: Option<&str>) -> Result<Vec<Card>, AppError> {
+        let mut cards = Vec::new();
+        for provider in ProviderId::ALL {
+            cards.push(self.card(store, store_name, provider).await?);
+        }
+        Ok(cards)
+    }
+
+    /// The card of one platform; also of one that was never connected.
+    #[tracing::instrument(skip_all, fields(store.id = %store, provider = %provider))]
+    pub async fn card(
+        &self,
+        store: &StoreId,
+        store_name: Option<&str>,
+        provider: ProviderId,
+    ) -> Result<Card, AppError> {
+        let now = self.clock.now();
+        let loaded = self.connectors.load(store, provider).await?;
+        let connector = loaded.unwrap_or_else(|| Connector::new(store.clone(), provider, now));
+        let runs = self.runs.list(store, provider, None, RUNS_BACK).await?.items;
+        Ok(self.draw(&connector, store_name, &runs, now))
+    }
+
+    /// What happened to a connector, newest first.
+    #[tracing::instrument(skip_all, fields(store.id = %store, provider = %provider))]
+    pub async fn history(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<Page<ShownEntry>, AppError> {
+        let page = self.history.list(store, provider, cursor, limit).await?;
+        Ok(page.map(|entry: HistoryEntry| ShownEntry {
+            id: entry.id,
+            at: entry.at.to_string(),
+            actor: entry.actor,
+            origin: entry.origin,
+            action: entry.action,
+            shop: entry.shop.map(|shop| shop.to_string()),
+            reason: entry.reason,
+        }))
+    }
+
+    fn draw(&self, connector: &Connector, store_name: Option<&str>, runs: &[Run], now: Timestamp) -> Card {
+        let installation = connector.installation.as_ref();
+        let state = connector.state();
+        let granted = installation.map(|used| used.scopes.clone()).unwrap_or_default();
+        let capabilities = self.capabilities(&granted, installation.is_some(), state);
+        let scopes = self.scopes(&granted);
+        let freshness = self.freshness(installation, runs, now);
+        let last_run = runs.first();
+        let moved_at = last_run
+            .filter(|run| installation.is_some_and(|used| used.id == run.install))
+            .map(|run| run.updated_at);
+        let suggestions = suggest(connector, &scopes, &freshness, last_run);
+        Card {
+            provider: connector.provider,
+            store: ShownStore { id: connector.store.to_string(), name: store_name.map(str::to_owned) },
+            state,
+            reason: connector.reason,
+            remedy: connector.reason.map(Reason::remedy),
+            shop: installation.map(|used| ShownShop {
+                account: used.shop_name.clone(),
+                domain: used.shop.to_string(),
+                primary_domain: used.primary_domain.clone(),
+                id: used.shop_id.to_string(),
+                currency: used.currency.clone(),
+                plan: used.plan.clone(),
+            }),
+            scopes,
+            capabilities,
+            connected_at: installation.map(|used| used.connected_at.to_string()),
+            last_active_at: connector.last_active_at.max(moved_at).map(|at| at.to_string()),
+            last_attempt: connector.last_attempt.as_ref().map(|attempt| ShownAttempt {
+                shop: attempt.shop.to_string(),
+                reason: attempt.reason,
+                remedy: attempt.reason.remedy(),
+                at: attempt.at.to_string(),
+            }),
+            last_run: last_run.map(|run| LastRun {
+                run_id: run.id.to_string(),
+                kind: run.kind,
+                status: run.state,
+                created_at: run.created_at.to_string(),
+                finished_at: run.finished_at.map(|at| at.to_string()),
+                counts: run.counts.clone(),
+            }),
+            freshness,
+            suggestions,
+        }
+    }
+
+    fn capabilities(&self, granted: &Scopes, installed: bool, state: ConnectorState) -> Vec<Capability> {
+        let capability = |(resource, needs): &(Wanted, Scopes)| {
+            let missing = granted.lacking(needs);
+            let status = match state {
+                _ if !installed || !missing.is_empty() => Readiness::Blocked,
+                ConnectorState::Live => Readiness::Ready,
+                _ => Readiness::Degraded,
+            };
+            Capability { resource: *resource, status, needs: names(needs), missing: names(&missing) }
+        };
+        self.needs.by_resource.iter().map(capability).collect()
+    }
+
+    fn scopes(&self, granted: &Scopes) -> ShownScopes {
+        let missing = granted.lacking(&self.needs.requested);
+        let blocks = |scope: &str| {
+            let needing = self.needs.by_resource.iter().filter(|(_, needs)| needs.iter().any(|n| n == scope));
+            needing.map(|(resource, _)| *resource).collect()
+        };
+        let missing = missing
+            .iter()
+            .map(|scope| MissingScope { scope: scope.to_owned(), blocks: blocks(scope) })
+            .collect();
+        ShownScopes { granted: names(granted), missing }
+    }
+
+    fn freshness(&self, installation: Option<&Installation>, runs: &[Run], now: Timestamp) -> Vec<Freshness> {
+        // Runs come newest first, so the first that fits is the newest.
+        let imports = |resource: Wanted| {
+            runs.iter().find(|run| {
+                run.kind == RunKind::Import
+                    && matches!(run.state, RunState::Completed | RunState::CompletedWithWarnings)
+                    && run.undone_by.is_none()
+                    && run.wanted.contains(&resource)
+                    && installation.is_some_and(|used| used.shop_id == run.source.shop_id)
+            })
+        };
+        let resource = |(resource, _): &(Wanted, Scopes)| {
+            let imported_at = imports(*resource).map(|run| run.created_at);
+            let age = imported_at.map(|at| now.duration_since(at).as_secs().max(0).unsigned_abs());
+            Freshness {
+                resource: *resource,
+                imported_at: imported_at.map(|at| at.to_string()),
+                age_seconds: age,
+                target_seconds: FRESH_FOR.as_secs(),
+                fresh: age.is_some_and(|age| age <= FRESH_FOR.as_secs()),
+            }
+        };
+        self.needs.by_resource.iter().map(resource).collect()
+    }
+}
+
+fn suggest(
+    connector: &Connector,
+    scopes: &ShownScopes,
+    freshness: &[Freshness],
+    last_run: Option<&Run>,
+) -> Vec<Suggestion> {
+    let mut list = Vec::new();
+    let mut add = |code, detail: String| list.push(Suggestion { code, detail });
+    if let Some(reason) = connector.reason {
+        let code = match reason {
+            Reason::NeverConnected | Reason::Disconnected => "connect",
+            Reason::SetupIncomplete => "finish_connecting",
+            Reason::ShopInUse => "disconnect_elsewhere",
+            Reason::InvalidClient => "check_app_credentials",
+            Reason::ShopUnavailable => "check_shop",
+            Reason::MissingScopes => "grant_scope",
+            _ => "reconnect",
+        };
+        add(code, reason.remedy().to_owned());
+        if reason == Reason::SetupIncomplete {
+            // The shop's page shows this to the merchant and never tells us.
+            add(
+                "check_callback_url",
+                "If the shop's page spoke of a redirect or callback address that is not allowed, tell us: the address registered with the app differs from ours."
+                    .to_owned(),
+            );
+        }
+    }
+    if connector.installation.is_none() {
+        return list;
+    }
+    for missing in &scopes.missing {
+        let mut blocked = missing.blocks.iter().filter_map(|wanted| serde_json::to_value(wanted).ok());
+        let blocked: Vec<String> =
+            blocked.by_ref().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        add(
+            "grant_scope",
+            format!("Connect again and grant {}: it blocks {}.", missing.scope, blocked.join(", ")),
+        );
+    }
+    if connector.state() == ConnectorState::Live {
+        if last_run.is_none() {
+            add("first_import", "Preview an import to see what would come over.".to_owned());
+        } else if freshness.iter().any(|data| !data.fresh && data.imported_at.is_some()) {
+            add("rerun", "Some data are more than a day old. Run the import again.".to_owned());
+        }
+    }
+    list
+}

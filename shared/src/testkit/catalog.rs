@@ -1,0 +1,385 @@
+//! The catalogue in memory. Units are counted on the very items that the table would hold.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::faults::Faults;
+use crate::adapters::dynamodb::cursor::Scope;
+use crate::adapters::dynamodb::keys;
+use crate::adapters::dynamodb::units::{item_bytes, read_units, write_units};
+use crate::adapters::dynamodb::wire_catalog::{Encoded, encode, page_bytes};
+use crate::domain::ids::{ProviderId, RunId, StoreId};
+use crate::domain::record::{Kind, MAPPER_VERSION, Record, RecordKey, Source, Standing, StoredRecord};
+use crate::domain::run::Cost;
+use crate::ports::catalog::{Catalog, Expect};
+use crate::ports::{Page, PortError};
+
+const SERVICE: &str = "catalogue";
+/// External ids on one page.
+const IDS_PER_PAGE: usize = 1000;
+
+struct Entry {
+    record: StoredRecord,
+    root_bytes: usize,
+    page_units: u64,
+    content: usize,
+}
+
+type Place = (StoreId, Kind, Uuid);
+
+#[derive(Default)]
+struct Inner {
+    entries: BTreeMap<Place, Entry>,
+    spent: Cost,
+}
+
+/// Records in memory. Clones share them.
+#[derive(Clone)]
+pub struct FakeCatalog {
+    faults: Faults,
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// What a dump shows beside the content of records.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown {
+    /// Versions.
+    pub versions: bool,
+    /// The run that wrote a record last, and the runs that found it or a child of it gone.
+    pub runs: bool,
+}
+
+fn place(store: &StoreId, key: &RecordKey) -> Place {
+    (store.clone(), key.kind, key.internal_id(store))
+}
+
+fn sized(store: &StoreId, record: &StoredRecord) -> Result<(Encoded, Entry), PortError> {
+    let encoded = encode(store, record, || "0".repeat(32))?;
+    let content = match &encoded.generation {
+        None => 0,
+        Some(_) => record.record.to_stored_json().map_or(0, |doc| doc.len()) + record.base.to_bytes().len(),
+    };
+    let root_bytes = item_bytes(&encoded.root);
+    let page_units = encoded.page_units;
+    Ok((encoded, Entry { record: record.clone(), root_bytes, page_units, content }))
+}
+
+impl Entry {
+    fn read(&self, consistent: bool) -> f64 {
+        let pages = if self.content == 0 { 0.0 } else { read_units(page_bytes(self.content), true) };
+        read_units(self.root_bytes, consistent) + pages
+    }
+}
+
+impl FakeCatalog {
+    /// An empty catalogue.
+    pub fn new(faults: Faults) -> Self {
+        Self { faults, inner: Arc::default() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What all calls together cost so far.
+    pub fn spent(&self) -> Cost {
+        self.inner().spent
+    }
+
+    /// A record, past all faults.
+    pub fn stored(&self, store: &StoreId, key: &RecordKey) -> Option<StoredRecord> {
+        self.inner().entries.get(&place(store, key)).map(|entry| entry.record.clone())
+    }
+
+    /// Every record of a store, past all faults, by kind and internal id.
+    pub fn all(&self, store: &StoreId) -> Vec<StoredRecord> {
+        let inner = self.inner();
+        let ours = inner.entries.iter().filter(|((of, _, _), _)| of == store);
+        ours.map(|(_, entry)| entry.record.clone()).collect()
+    }
+
+    /// Puts a record there as it is, past all faults and conditions.
+    pub fn insert(&self, store: &StoreId, record: &StoredRecord) -> Result<(), PortError> {
+        let (_, entry) = sized(store, record)?;
+        self.inner().entries.insert(place(store, &record.key), entry);
+        Ok(())
+    }
+
+    /// Takes a record away, past all faults and conditions; tells whether it was there.
+    pub fn remove(&self, store: &StoreId, key: &RecordKey) -> bool {
+        self.inner().entries.remove(&place(store, key)).is_some()
+    }
+
+    /// What the merchant does in eshopOS: changes the content and raises the version. False where there is no record.
+    pub fn edit(
+        &self,
+        store: &StoreId,
+        key: &RecordKey,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<bool, PortError> {
+        let Some(mut record) = self.stored(store, key) else { return Ok(false) };
+        change(&mut record.record);
+        record.version += 1;
+        self.insert(store, &record)?;
+        Ok(true)
+    }
+
+    /// What the merchant made in eshopOS and linked to no shop.
+    pub fn add_local(
+        &self,
+        store: &StoreId,
+        kind: Kind,
+        number: u64,
+        fill: impl FnOnce(&mut Record),
+    ) -> Result<RecordKey, PortError> {
+        let source = Source { provider: ProviderId::Shopify, shop_id: Source::LOCAL_SHOP };
+        let key = RecordKey { source, kind, external_id: number };
+        let mut record = Record::empty(kind);
+        fill(&mut record);
+        let (digest, base) = record.fingerprint();
+        let record = StoredRecord {
+            key,
+            version: 1,
+            written_run: RunId::new(Uuid::nil()),
+            standing: Standing::Active,
+            digest,
+            base,
+            mapper: MAPPER_VERSION,
+            record,
+        };
+        self.insert(store, &record)?;
+        Ok(key)
+    }
+
+    /// Everything stored, with versions and runs, sorted: equal texts mean equal catalogues.
+    pub fn dump(&self) -> String {
+        self.dump_with(Shown { versions: true, runs: true })
+    }
+
+    /// Everything stored, one record a line, sorted by store, shop, kind and external id.
+    pub fn dump_with(&self, shown: Shown) -> String {
+        let inner = self.inner();
+        let mut lines: Vec<_> = inner
+            .entries
+            .iter()
+            .map(|((store, _, id), entry)| ((store.clone(), entry.record.key), line(store, *id, entry, shown)))
+            .collect();
+        lines.sort();
+        lines.into_iter().map(|(_, line)| line + "\n").collect()
+    }
+
+    fn spend(inner: &mut Inner, cost: &mut Cost, spent: Cost) {
+        cost.add(spent);
+        inner.spent.add(spent);
+    }
+}
+
+fn line(store: &StoreId, id: Uuid, entry: &Entry, shown: Shown) -> String {
+    let stored = &entry.record;
+    let mut record = stored.record.clone();
+    let since = match &stored.standing {
+        Standing::Active => Value::Null,
+        Standing::Missing { since } if shown.runs => Value::from(since.as_str()),
+        Standing::Missing { .. } => Value::Bool(true),
+    };
+    if !shown.runs {
+        for child in record.children.iter_mut().flatten() {
+            child.missing_since = child.missing_since.take().map(|_| RunId::new(Uuid::nil()));
+        }
+    }
+    let content = record.to_stored_json().ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let fields = json!({
+        "store": store.as_str(),
+        "provider": stored.key.source.provider.as_str(),
+        "shop_id": stored.key.source.shop_id.0,
+        "kind": stored.key.kind.as_str(),
+        "external_id": stored.key.external_id,
+        "id": id.to_string(),
+        "missing": since,
+        "digest": stored.digest.to_hex(),
+        "mapper": stored.mapper,
+        "base": hex::encode(stored.base.to_bytes()),
+        "content": content,
+    });
+    let Value::Object(mut fields) = fields else { return String::new() };
+    if shown.versions {
+        fields.insert("version".to_owned(), stored.version.into());
+    }
+    if shown.runs {
+        fields.insert("written_run".to_owned(), stored.written_run.as_str().into());
+    }
+    sorted(fields).to_string()
+}
+
+/// Object keys in order, whether or not the JSON library keeps them so.
+fn sorted(fields: Map<String, Value>) -> Value {
+    Value::Object(fields.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect())
+}
+
+#[async_trait]
+impl Catalog for FakeCatalog {
+    async fn get(
+        &self,
+        store: &StoreId,
+        keys: &[RecordKey],
+        consistent: bool,
+        cost: &mut Cost,
+    ) -> Result<Vec<Option<StoredRecord>>, PortError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let read = || {
+            let mut inner = self.inner();
+            let places: std::collections::BTreeSet<Place> = keys.iter().map(|key| place(store, key)).collect();
+            let units = places.iter().map(|place| {
+                inner.entries.get(place).map_or(read_units(0, consistent), |entry| entry.read(consistent))
+            });
+            let spent = Cost { read_units: units.sum(), ..Cost::default() };
+            Self::spend(&mut inner, cost, spent);
+            let found = keys.iter().map(|key| inner.entries.get(&place(store, key)));
+            Ok(found.map(|entry| entry.map(|entry| entry.record.clone())).collect())
+        };
+        self.faults.port(SERVICE, "catalog.get", read).await
+    }
+
+    async fn put(
+        &self,
+        store: &StoreId,
+        record: &StoredRecord,
+        expect: Expect,
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let write = || {
+            let (encoded, entry) = sized(store, record)?;
+            let mut inner = self.inner();
+            let at = place(store, &record.key);
+            let before = inner.entries.get(&at);
+            let fits = match (expect, before) {
+                (Expect::Absent, None) => true,
+                (Expect::Version(version), Some(before)) => before.record.version == version,
+                _ => false,
+            };
+            if !fits {
+                // The pages were written before the condition failed, and are deleted again.
+                let pages = 2 * entry.page_units;
+                let units = write_units(entry.root_bytes) + pages;
+                Self::spend(&mut inner, cost, Cost { write_units: units, ..Cost::default() });
+                return Err(PortError::Conflict);
+            }
+            let old_pages = before.map_or(0, |before| before.page_units);
+            let units = encoded.root_units(before.map(|before| before.root_bytes)) + entry.page_units + old_pages;
+            let spent = Cost { catalogue_writes: 1, write_units: units, ..Cost::default() };
+            Self::spend(&mut inner, cost, spent);
+            inner.entries.insert(at, entry);
+            Ok(())
+        };
+        self.faults.port(SERVICE, "catalog.put", write).await
+    }
+
+    async fn delete(
+        &self,
+        store: &StoreId,
+        key: &RecordKey,
+        version: u64,
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let write = || {
+            let mut inner = self.inner();
+            let at = place(store, key);
+            let before = inner.entries.get(&at).filter(|before| before.record.version == version);
+            let Some(before) = before else {
+                Self::spend(&mut inner, cost, Cost { write_units: 1, ..Cost::default() });
+                return Err(PortError::Conflict);
+            };
+            let index = u64::from(keys::indexed(key.kind));
+            let units = write_units(before.root_bytes) + index + before.page_units;
+            let spent = Cost { catalogue_writes: 1, write_units: units, ..Cost::default() };
+            Self::spend(&mut inner, cost, spent);
+            inner.entries.remove(&at);
+            Ok(())
+        };
+        self.faults.port(SERVICE, "catalog.delete", write).await
+    }
+
+    async fn external_ids(
+        &self,
+        store: &StoreId,
+        source: Source,
+        kind: Kind,
+        cursor: Option<String>,
+        cost: &mut Cost,
+    ) -> Result<Page<u64>, PortError> {
+        let scope = external_scope(store, source, kind);
+        let after = cursor.map(|cursor| scope.decode(&cursor)).transpose()?;
+        let read = || {
+            let mut inner = self.inner();
+            let after: Option<u64> = after.and_then(|after| after.parse().ok());
+            let mut ids: Vec<u64> = inner
+                .entries
+                .iter()
+                .filter(|((of, stored, _), entry)| {
+                    of == store && *stored == keys::indexed_as(kind) && entry.record.key.source == source
+                })
+                .map(|(_, entry)| entry.record.key.external_id)
+                .filter(|id| after.is_none_or(|after| *id > after))
+                .collect();
+            ids.sort_unstable();
+            let more = ids.len() > IDS_PER_PAGE;
+            ids.truncate(IDS_PER_PAGE);
+            let spent = Cost { read_units: read_units(ids.len() * 200, false), ..Cost::default() };
+            Self::spend(&mut inner, cost, spent);
+            let next = ids.last().filter(|_| more).map(|last| scope.encode(&last.to_string()));
+            Ok(Page { items: ids, next })
+        };
+        self.faults.port(SERVICE, "catalog.external_ids", read).await
+    }
+
+    async fn list(
+        &self,
+        store: &StoreId,
+        kind: Kind,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<Page<StoredRecord>, PortError> {
+        let scope = list_scope(store, kind);
+        let after = cursor.map(|cursor| list_position(&scope, &cursor)).transpose()?;
+        let read = || {
+            let inner = self.inner();
+            let mut records = inner
+                .entries
+                .iter()
+                .filter(|((of, stored, id), _)| of == store && *stored == kind && after.is_none_or(|after| *id > after));
+            let page: Vec<_> = records.by_ref().take(limit as usize).collect();
+            let more = records.next().is_some();
+            let next = page.last().filter(|_| more).map(|((_, _, id), _)| scope.encode(&id.simple().to_string()));
+            Ok(Page { items: page.into_iter().map(|(_, entry)| entry.record.clone()).collect(), next })
+        };
+        self.faults.port(SERVICE, "catalog.list", read).await
+    }
+
+    async fn find(&self, store: &StoreId, kind: Kind, id: Uuid) -> Result<Option<StoredRecord>, PortError> {
+        let read = || {
+            let inner = self.inner();
+            Ok(inner.entries.get(&(store.clone(), kind, id)).map(|entry| entry.record.clone()))
+        };
+        self.faults.port(SERVICE, "catalog.find", read).await
+    }
+}
+
+fn external_scope(store: &StoreId, source: Source, kind: Kind) -> Scope {
+    let shop = source.shop_id.to_string();
+    Scope::new(&["external_ids", store.as_str(), source.provider.as_str(), &shop, kind.as_str()])
+}
+
+fn list_scope(store: &StoreId, kind: Kind) -> Scope {
+    Scope::new(&["catalog", store.as_str(), kind.as_str()])
+}
+
+fn list_position(scope: &Scope, cursor: &str) -> Result<Uuid, PortError> {
+    let position = scope.decode(cursor)?;
+    Uuid::parse_str(&position).map_err(|_| crate::adapters::dynamodb::cursor::refused("it is not one of ours"))
+}

@@ -1,0 +1,174 @@
+//! Tenants, runs and records to check rules with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::adapters::system::SystemRandom;
+use crate::domain::connection::{Connector, Installation, PendingConnect};
+use crate::domain::ids::{InstallId, InvalidId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
+use crate::domain::plan::{CodeCounts, Counts, Outcome};
+use crate::domain::record::{Child, Kind, MAPPER_VERSION, Record, RecordKey, Resource, Source, Standing, StoredRecord};
+use crate::domain::run::{ChunkId, Cost, Feed, PageSpan, Phase, Receipt, Run, RunKind, RunState, Wanted};
+use crate::domain::scopes::Scopes;
+use crate::ports::time::Random as _;
+
+/// The provider of all samples.
+pub const PROVIDER: ProviderId = ProviderId::Shopify;
+
+/// A moment, in seconds after some other.
+pub fn at(seconds: u64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + Duration::from_secs(1_790_000_000 + seconds)
+}
+
+/// A uuid that nobody else has; sorts by `seconds`.
+pub fn uuid(seconds: u64) -> Uuid {
+    SystemRandom.uuid(at(seconds))
+}
+
+/// A tenant that nobody else has.
+pub fn store() -> Result<StoreId, InvalidId> {
+    StoreId::for_test(&format!("t-{}", uuid(0).simple()))
+}
+
+/// A shop that nobody else has.
+pub fn shop() -> ShopDomain {
+    ShopDomain::accepted(format!("shop-{}.myshopify.com", uuid(0).simple()))
+}
+
+/// An installation that nobody else has.
+pub fn install() -> InstallId {
+    InstallId::new(uuid(0))
+}
+
+/// Where sample records come from.
+pub const SOURCE: Source = Source { provider: PROVIDER, shop_id: ShopId(4_242) };
+
+/// A run that is queued.
+pub fn run(store: &StoreId, seconds: u64) -> Run {
+    Run {
+        store: store.clone(),
+        provider: PROVIDER,
+        id: RunId::new(uuid(seconds)),
+        revision: 1,
+        kind: RunKind::Import,
+        state: RunState::Queued,
+        of_run: None,
+        from_preview: None,
+        undone_by: None,
+        source: SOURCE,
+        shop_domain: shop(),
+        install: install(),
+        currency: Some("EUR".to_owned()),
+        wanted: BTreeSet::from(Wanted::ALL),
+        requested_by: "someone".to_owned(),
+        created_at: at(seconds),
+        updated_at: at(seconds),
+        finished_at: None,
+        cancel_requested: false,
+        feeds: BTreeMap::new(),
+        generation: 0,
+        stage: 0,
+        handed_off: false,
+        poll_hop: 0,
+        state_since: at(seconds),
+        announced: BTreeMap::from([(Resource::Products, 7)]),
+        counts: Counts::default(),
+        warnings: CodeCounts::new(),
+        cost: Cost { catalogue_writes: 1, write_units: 2, read_units: 3.5 },
+        failure: None,
+    }
+}
+
+/// A receipt for a chunk.
+pub fn receipt(phase: Phase, generation: u32, index: u32) -> Receipt {
+    let mut counts = Counts::default();
+    counts.add(Resource::Products, Outcome::Created, 3);
+    Receipt {
+        phase,
+        generation,
+        chunk: ChunkId { feed: Feed::Products, index },
+        lines: 9,
+        roots: 3,
+        orphans: 0,
+        whole: true,
+        skipped: false,
+        counts,
+        warnings: CodeCounts::new(),
+        cost: Cost { read_units: 0.5, ..Cost::default() },
+        pages: vec![PageSpan { first: 1, last: 5, entries: 3 }],
+        result_pages: 0,
+        journal_pages: 1,
+    }
+}
+
+/// The key of a sample record.
+pub fn key(kind: Kind, external_id: u64) -> RecordKey {
+    RecordKey { source: SOURCE, kind, external_id }
+}
+
+/// A record whose children's values are this long in all, about.
+pub fn record(key: RecordKey, version: u64, title: &str, bytes: usize) -> StoredRecord {
+    let shape = key.kind.shape();
+    let mut record = Record::empty(key.kind);
+    if let Some(first) = record.values.first_mut() {
+        *first = Value::from(title);
+    }
+    if let (Some(list), Some(children)) = (shape.children.first(), record.children.first_mut()) {
+        let mut left = bytes;
+        while left > 0 {
+            let mut values = vec![Value::Null; list.fields.len()];
+            if let Some(last) = values.last_mut() {
+                *last = Value::from("é".repeat(left.min(400) / 2));
+            }
+            children.push(Child { id: children.len().to_string(), values, missing_since: None });
+            left = left.saturating_sub(400);
+        }
+    }
+    let (digest, base) = record.fingerprint();
+    StoredRecord {
+        key,
+        version,
+        written_run: RunId::new(uuid(version)),
+        standing: Standing::Active,
+        digest,
+        base,
+        mapper: MAPPER_VERSION,
+        record,
+    }
+}
+
+/// A connector that is live at this shop.
+pub fn connector(store: &StoreId, shop: &ShopDomain, install: &InstallId) -> Connector {
+    let mut connector = Connector::new(store.clone(), PROVIDER, at(0));
+    let installation = Installation {
+        id: install.clone(),
+        shop: shop.clone(),
+        shop_id: SOURCE.shop_id,
+        shop_name: "Café".to_owned(),
+        primary_domain: "cafe.example".to_owned(),
+        currency: "EUR".to_owned(),
+        plan: "Basic".to_owned(),
+        scopes: Scopes::parse("read_products,read_inventory"),
+        connected_at: at(1),
+    };
+    connector.take_installation(installation, at(1));
+    connector
+}
+
+/// An attempt to connect that ends at second 600.
+pub fn pending(store: &StoreId, shop: &ShopDomain) -> PendingConnect {
+    PendingConnect {
+        state_hash: uuid(0).simple().to_string(),
+        cookie_hash: uuid(0).simple().to_string(),
+        store: store.clone(),
+        provider: PROVIDER,
+        shop: shop.clone(),
+        subject: "someone".to_owned(),
+        created_at: at(0),
+        expires_at: at(600),
+    }
+}

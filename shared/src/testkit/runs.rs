@@ -1,0 +1,295 @@
+//! Runs in memory. Units are counted on the very items that the table would hold.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::faults::Faults;
+use crate::adapters::dynamodb::cursor::{Scope, refused};
+use crate::adapters::dynamodb::units::{item_bytes, read_units, write_units};
+use crate::adapters::dynamodb::wire_runs::{page_item, read_receipt, read_run, receipt_item, run_item};
+use crate::domain::ids::{ProviderId, RunId, StoreId};
+use crate::domain::run::{ChunkId, Cost, Phase, Receipt, Run};
+use crate::ports::runs::{Began, PageKey, PageKind, RunStore};
+use crate::ports::{Page, PortError};
+
+const SERVICE: &str = "runs";
+
+type ReceiptKey = (StoreId, RunId, Phase, u32, ChunkId);
+
+#[derive(Default)]
+struct Inner {
+    runs: BTreeMap<(StoreId, ProviderId, RunId), Run>,
+    locks: BTreeMap<(StoreId, ProviderId), RunId>,
+    keys: BTreeMap<(StoreId, ProviderId, String), RunId>,
+    receipts: BTreeMap<ReceiptKey, Receipt>,
+    pages: BTreeMap<(StoreId, PageKey), Vec<u8>>,
+    spent: Cost,
+}
+
+/// Runs in memory. Clones share them.
+#[derive(Clone)]
+pub struct FakeRuns {
+    faults: Faults,
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl FakeRuns {
+    /// No run yet.
+    pub fn new(faults: Faults) -> Self {
+        Self { faults, inner: Arc::default() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What all calls together cost so far, headers and locks too.
+    pub fn spent(&self) -> Cost {
+        self.inner().spent
+    }
+
+    /// Every run, past all faults, by store and id.
+    pub fn all(&self) -> Vec<Run> {
+        self.inner().runs.values().cloned().collect()
+    }
+
+    /// Every receipt of a run, past all faults.
+    pub fn receipts_of(&self, run: &RunId) -> Vec<Receipt> {
+        let inner = self.inner();
+        inner.receipts.iter().filter(|((_, of, ..), _)| of == run).map(|(_, receipt)| receipt.clone()).collect()
+    }
+
+    /// The pages of a run, past all faults.
+    pub fn pages_of(&self, run: &RunId, kind: PageKind) -> Vec<(PageKey, Vec<u8>)> {
+        let inner = self.inner();
+        let ours = inner.pages.iter().filter(|((_, key), _)| key.run == *run && key.kind == kind);
+        ours.map(|((_, key), bytes)| (key.clone(), bytes.clone())).collect()
+    }
+
+    /// Everything that is stored, as text, to search it for what must not be there.
+    pub fn dump(&self) -> String {
+        let inner = self.inner();
+        let mut text = String::new();
+        for run in inner.runs.values() {
+            text.push_str(&run_item(run, run.revision).map_or_else(|e| e.to_string(), |item| format!("{item:?}\n")));
+        }
+        text.push_str(&format!("{:?}\n{:?}\n{:?}\n", inner.locks, inner.keys, inner.receipts));
+        for (key, bytes) in &inner.pages {
+            text.push_str(&format!("{key:?} {}\n", String::from_utf8_lossy(bytes)));
+        }
+        text
+    }
+}
+
+fn written(units: u64) -> Cost {
+    Cost { write_units: units, ..Cost::default() }
+}
+
+fn read(bytes: usize) -> Cost {
+    Cost { read_units: read_units(bytes, true), ..Cost::default() }
+}
+
+/// A header as it comes back from the table, so that nothing passes here that would not pass there.
+fn through_table(run: &Run, revision: u64) -> Result<(Run, usize), PortError> {
+    let item = run_item(run, revision)?;
+    Ok((read_run(&run.store, run.provider, &item)?, item_bytes(&item)))
+}
+
+#[async_trait]
+impl RunStore for FakeRuns {
+    async fn begin(&self, run: &Run, idempotency_key: Option<&str>) -> Result<Began, PortError> {
+        let begin = || {
+            let mut inner = self.inner();
+            let lock = (run.store.clone(), run.provider);
+            let key = idempotency_key.map(|key| (run.store.clone(), run.provider, key.to_owned()));
+            if let Some(before) = key.as_ref().and_then(|key| inner.keys.get(key)) {
+                return Ok(Began::Before(before.clone()));
+            }
+            match inner.locks.get(&lock) {
+                Some(holder) if *holder == run.id => return Ok(Began::New),
+                Some(holder) => return Ok(Began::Busy(holder.clone())),
+                None => {}
+            }
+            let place = (run.store.clone(), run.provider, run.id.clone());
+            if inner.runs.contains_key(&place) {
+                return Err(PortError::Conflict);
+            }
+            let (stored, bytes) = through_table(run, run.revision)?;
+            inner.spent.add(written(2 * (write_units(bytes) + 1 + u64::from(key.is_some()))));
+            inner.runs.insert(place, stored);
+            inner.locks.insert(lock, run.id.clone());
+            if let Some(key) = key {
+                inner.keys.insert(key, run.id.clone());
+            }
+            Ok(Began::New)
+        };
+        self.faults.port(SERVICE, "runs.begin", begin).await
+    }
+
+    async fn load(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        run: &RunId,
+    ) -> Result<Option<Run>, PortError> {
+        let load = || {
+            let mut inner = self.inner();
+            let found = inner.runs.get(&(store.clone(), provider, run.clone())).cloned();
+            let bytes = found.as_ref().map_or(Ok(0), |run| through_table(run, run.revision).map(|(_, bytes)| bytes))?;
+            inner.spent.add(read(bytes));
+            Ok(found)
+        };
+        self.faults.port(SERVICE, "runs.load", load).await
+    }
+
+    async fn save(&self, run: &mut Run) -> Result<(), PortError> {
+        let changed: &Run = run;
+        let save = || {
+            let mut inner = self.inner();
+            let place = (changed.store.clone(), changed.provider, changed.id.clone());
+            if inner.runs.get(&place).is_none_or(|stored| stored.revision != changed.revision) {
+                return Err(PortError::Conflict);
+            }
+            let (stored, bytes) = through_table(changed, changed.revision + 1)?;
+            inner.spent.add(written(write_units(bytes)));
+            inner.runs.insert(place, stored);
+            let lock = (changed.store.clone(), changed.provider);
+            if changed.state.is_final() && inner.locks.get(&lock) == Some(&changed.id) {
+                inner.locks.remove(&lock);
+            }
+            Ok(())
+        };
+        self.faults.port(SERVICE, "runs.save", save).await?;
+        run.revision += 1;
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<Page<Run>, PortError> {
+        let scope = Scope::new(&["runs", store.as_str(), provider.as_str()]);
+        let before = cursor.map(|cursor| scope.decode(&cursor)).transpose()?;
+        let before = before
+            .map(|position| RunId::parse(&position).map_err(|_| refused("it is not one of ours")))
+            .transpose()?;
+        let list = || {
+            let inner = self.inner();
+            let mut runs = inner.runs.iter().rev().filter(|((of, at, id), _)| {
+                of == store && *at == provider && before.as_ref().is_none_or(|before| id < before)
+            });
+            let items: Vec<Run> = runs.by_ref().take(limit as usize).map(|(_, run)| run.clone()).collect();
+            let more = runs.next().is_some();
+            let next = items.last().filter(|_| more).map(|run| scope.encode(run.id.as_str()));
+            Ok(Page { items, next })
+        };
+        self.faults.port(SERVICE, "runs.list", list).await
+    }
+
+    async fn active(&self, store: &StoreId, provider: ProviderId) -> Result<Option<RunId>, PortError> {
+        let active = || Ok(self.inner().locks.get(&(store.clone(), provider)).cloned());
+        self.faults.port(SERVICE, "runs.active", active).await
+    }
+
+    async fn put_receipt(
+        &self,
+        store: &StoreId,
+        run: &RunId,
+        receipt: &Receipt,
+        cost: &mut Cost,
+    ) -> Result<bool, PortError> {
+        let put = || {
+            let mut inner = self.inner();
+            let item = receipt_item(store, run, receipt, Timestamp::UNIX_EPOCH)?;
+            let spent = written(write_units(item_bytes(&item)));
+            inner.spent.add(spent);
+            cost.add(spent);
+            let place = (store.clone(), run.clone(), receipt.phase, receipt.generation, receipt.chunk);
+            if inner.receipts.contains_key(&place) {
+                return Ok(false);
+            }
+            inner.receipts.insert(place, read_receipt(&item)?);
+            Ok(true)
+        };
+        self.faults.port(SERVICE, "runs.put_receipt", put).await
+    }
+
+    async fn receipts(
+        &self,
+        store: &StoreId,
+        run: &RunId,
+        phase: Phase,
+        generation: u32,
+    ) -> Result<Vec<Receipt>, PortError> {
+        let receipts = || {
+            let inner = self.inner();
+            let ours = inner.receipts.iter().filter(|((of, at, in_phase, in_generation, _), _)| {
+                of == store && at == run && *in_phase == phase && *in_generation == generation
+            });
+            let mut receipts: Vec<Receipt> = ours.map(|(_, receipt)| receipt.clone()).collect();
+            receipts.sort_by_key(|receipt| receipt.chunk.to_string());
+            Ok(receipts)
+        };
+        self.faults.port(SERVICE, "runs.receipts", receipts).await
+    }
+
+    async fn receipt(
+        &self,
+        store: &StoreId,
+        run: &RunId,
+        phase: Phase,
+        generation: u32,
+        chunk: ChunkId,
+    ) -> Result<Option<Receipt>, PortError> {
+        let receipt =
+            || Ok(self.inner().receipts.get(&(store.clone(), run.clone(), phase, generation, chunk)).cloned());
+        self.faults.port(SERVICE, "runs.receipt", receipt).await
+    }
+
+    async fn put_page(
+        &self,
+        store: &StoreId,
+        key: &PageKey,
+        bytes: Vec<u8>,
+        keep_first: bool,
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let put = || {
+            let mut inner = self.inner();
+            let item = page_item(store, key, bytes.clone(), Timestamp::UNIX_EPOCH)?;
+            let spent = written(write_units(item_bytes(&item)));
+            inner.spent.add(spent);
+            cost.add(spent);
+            let place = (store.clone(), key.clone());
+            if !(keep_first && inner.pages.contains_key(&place)) {
+                inner.pages.insert(place, bytes);
+            }
+            Ok(())
+        };
+        self.faults.port(SERVICE, "runs.put_page", put).await
+    }
+
+    async fn page(
+        &self,
+        store: &StoreId,
+        key: &PageKey,
+        cost: &mut Cost,
+    ) -> Result<Option<Vec<u8>>, PortError> {
+        let get = || {
+            let mut inner = self.inner();
+            let found = inner.pages.get(&(store.clone(), key.clone())).cloned();
+            let item = found.clone().map(|bytes| page_item(store, key, bytes, Timestamp::UNIX_EPOCH)).transpose()?;
+            let spent = read(item.as_ref().map_or(0, item_bytes));
+            inner.spent.add(spent);
+            cost.add(spent);
+            Ok(found)
+        };
+        self.faults.port(SERVICE, "runs.page", get).await
+    }
+}

@@ -1,0 +1,161 @@
+//! Disconnecting means gone, also after a crash at any call (P14).
+
+use std::collections::BTreeMap;
+
+use shared::domain::connection::{ConnectorState, HistoryAction, Reason};
+use shared::domain::ids::RunId;
+use shared::domain::plan::{CodeCounts, Counts};
+use shared::domain::record::Source;
+use shared::domain::run::{Cost, Run, RunKind, RunState, Wanted};
+use shared::ports::runs::RunStore as _;
+use shared::ports::time::{Clock as _, Random as _};
+use shared::testkit::clock::SeededRandom;
+use shared::testkit::faults::Fault;
+
+use crate::world::{PROVIDER, World, body, code, domain, outcome, store};
+
+/// A store that is connected and imports right now.
+async fn importing() -> World {
+    let world = World::new();
+    world.connect("st-1", "acme").await;
+    let used = world.stored("st-1").unwrap().installation.unwrap();
+    let now = world.clock.now();
+    let run = Run {
+        store: store("st-1"),
+        provider: PROVIDER,
+        id: RunId::new(SeededRandom::new(1).uuid(now)),
+        revision: 0,
+        kind: RunKind::Import,
+        state: RunState::Extracting,
+        of_run: None,
+        from_preview: None,
+        undone_by: None,
+        source: Source { provider: PROVIDER, shop_id: used.shop_id },
+        shop_domain: used.shop,
+        install: used.id,
+        currency: None,
+        wanted: Wanted::ALL.into_iter().collect(),
+        requested_by: "user-1".to_owned(),
+        created_at: now,
+        state_since: now,
+        updated_at: now,
+        finished_at: None,
+        cancel_requested: false,
+        feeds: BTreeMap::new(),
+        generation: 0,
+        stage: 0,
+        poll_hop: 0,
+        handed_off: false,
+        announced: BTreeMap::new(),
+        counts: Counts::default(),
+        warnings: CodeCounts::default(),
+        cost: Cost::default(),
+        failure: None,
+    };
+    world.runs.begin(&run, None).await.unwrap();
+    world
+}
+
+fn assert_gone(world: &World, what: &str) {
+    let connector = world.stored("st-1").unwrap();
+    assert_eq!(connector.state(), ConnectorState::Inactive, "{what}");
+    assert_eq!((connector.reason, connector.installation), (Some(Reason::Disconnected), None), "{what}");
+    assert!(world.vault.readable_tokens().is_empty(), "{what}: a token can still be read");
+    assert_eq!(world.connectors.claim(PROVIDER, &domain("acme")), None, "{what}");
+    assert!(!world.shop.is_installed(&domain("acme")), "{what}");
+    assert!(world.runs.all().iter().all(|run| run.cancel_requested), "{what}");
+    let ended = world
+        .connectors
+        .entries(&store("st-1"))
+        .into_iter()
+        .filter(|e| e.action == HistoryAction::Disconnected);
+    assert_eq!(ended.count(), 1, "{what}");
+}
+
+#[tokio::test]
+async fn disconnecting_ends_everything_and_keeps_the_history() {
+    let world = importing().await;
+    let response = world.drop("st-1").await;
+    insta::assert_snapshot!(response.body, @r#"{"state":"inactive","reason":"disconnected","app_removed":true}"#);
+    assert_gone(&world, "once");
+    let card = world.card("st-1").await;
+    assert_eq!(
+        (card["reason"].as_str(), card["suggestions"][0]["code"].as_str()),
+        (Some("disconnected"), Some("connect"))
+    );
+
+    let again = world.drop("st-1").await;
+    insta::assert_snapshot!(again.body, @r#"{"state":"inactive","reason":"disconnected"}"#);
+    assert_gone(&world, "twice");
+    assert_eq!(world.shop.count("uninstall"), 1);
+    assert_eq!(outcome(&world.connect("st-2", "acme").await), "connected");
+}
+
+#[tokio::test]
+async fn a_crash_at_any_call_is_healed_by_asking_again() {
+    let calls = {
+        let world = importing().await;
+        let from = world.faults.calls().len();
+        world.drop("st-1").await;
+        from..world.faults.calls().len()
+    };
+    assert!(calls.len() >= 9, "{}", calls.len());
+    for call in calls {
+        for fault in
+            [Fault::CrashBefore, Fault::CrashAfter, Fault::FailBefore, Fault::FailAfter, Fault::Throttle]
+        {
+            let world = importing().await;
+            world.faults.at(call, fault);
+            let first = world.drop("st-1").await;
+            world.faults.restart();
+            if first.status_code != 200 {
+                assert!(matches!(first.status_code, 429 | 503), "{fault:?} at {call}: {}", first.body);
+            }
+            let second = world.drop("st-1").await;
+            assert_eq!(second.status_code, 200, "{fault:?} at {call}: {}", second.body);
+            assert_gone(&world, &format!("{fault:?} at {call}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_shop_that_does_not_answer_leaves_the_connection_as_it_is() {
+    let world = importing().await;
+    let before = world.stored("st-1");
+    world.shop.set_down(true);
+    let response = world.drop("st-1").await;
+    assert_eq!((response.status_code, code(&response).as_str()), (503, "shop_unreachable"));
+    assert_eq!(response.headers["retry-after"], "30");
+    assert_eq!(world.stored("st-1"), before);
+    assert_eq!(world.vault.installs().len(), 1);
+    world.shop.set_down(false);
+    assert_eq!(world.drop("st-1").await.status_code, 200);
+    assert_gone(&world, "after the outage");
+}
+
+#[tokio::test]
+async fn a_shop_that_removed_the_app_itself_is_no_obstacle() {
+    for wait in [0, 4_000] {
+        let world = importing().await;
+        world.later(wait);
+        world.shop.revoke(&domain("acme"));
+        let response = world.drop("st-1").await;
+        assert_eq!((response.status_code, body(&response)["app_removed"].as_bool()), (200, Some(false)));
+        assert_gone(&world, "removed over there");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_refreshed_to_say_goodbye() {
+    let world = importing().await;
+    world.later(40_000);
+    assert_eq!(body(&world.drop("st-1").await)["app_removed"], true);
+    assert_gone(&world, "expired");
+}
+
+#[tokio::test]
+async fn a_connector_that_was_never_connected_is_disconnected_already() {
+    let world = World::new();
+    insta::assert_snapshot!(world.drop("st-1").await.body, @r#"{"state":"inactive","reason":"never_connected"}"#);
+    assert_eq!(world.stored("st-1"), None);
+}

@@ -1,0 +1,13 @@
+//! Connecting, showing and disconnecting through the real handlers, on fakes.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where the world is not as it set it up")]
+
+mod card;
+mod disconnect;
+mod events;
+mod finish;
+mod logs;
+mod names;
+mod refresh;
+mod replace;
+mod world;

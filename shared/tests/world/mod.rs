@@ -1,0 +1,245 @@
+//! A store that is connected to a shop, with every step of a run in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use shared::app::access::Access;
+use shared::app::import::requests::{Asker, Imports, StartRun};
+use shared::app::import::shown::ShownRun;
+use shared::app::import::{Disposition, ImportStep};
+use shared::domain::connection::{Connector, Installation};
+use shared::domain::ids::{InstallId, ProviderId, RunId, ShopId, StoreId};
+use shared::domain::plan::Outcome;
+use shared::domain::record::{Kind, RecordKey, Resource, Source, StoredRecord};
+use shared::domain::run::Feed;
+use shared::domain::scopes::Scopes;
+use shared::ports::connectors::ConnectorStore;
+use shared::ports::provider::{AppSecret, Connect};
+use shared::ports::time::Clock;
+use shared::ports::vault::{StoredToken, TokenVault};
+use shared::providers::shopify::Shopify;
+use shared::testkit::catalog::FakeCatalog;
+use shared::testkit::clock::{ManualClock, SeededRandom};
+use shared::testkit::connect_shop::FakeShop;
+use shared::testkit::connect_store::FakeConnectors;
+use shared::testkit::connect_vault::FakeVault;
+use shared::testkit::faults::Faults;
+use shared::testkit::queue::{FakeQueue, Waiting};
+use shared::testkit::runs::FakeRuns;
+use shared::testkit::source::{self, FakeSource};
+
+pub struct World {
+    pub store: StoreId,
+    pub faults: Faults,
+    pub catalog: FakeCatalog,
+    pub queue: FakeQueue,
+    pub source: FakeSource,
+    pub imports: Imports,
+    pub step: ImportStep,
+}
+
+pub const SHOP: ShopId = ShopId(77);
+
+pub fn store(name: &str) -> StoreId {
+    StoreId::for_test(name).unwrap()
+}
+
+impl World {
+    /// An empty shop with two locations, connected.
+    pub async fn new() -> Self {
+        let faults = Faults::default();
+        let clock = ManualClock::default();
+        let shopify: Arc<dyn Connect> = Arc::new(Shopify::new());
+        let shop = Arc::new(FakeShop::new(shopify.clone(), Faults::default()));
+        let connectors = Arc::new(FakeConnectors::new(Faults::default()));
+        let secret = AppSecret { client_id: "app".to_owned(), current: "hush".to_owned().into(), previous: None };
+        let vault = Arc::new(FakeVault::new(secret, Faults::default()));
+        let install = InstallId::new(uuid::Uuid::from_u128(1));
+        let token = StoredToken {
+            access_token: "token".to_owned().into(),
+            refresh_token: None,
+            expires_at: None,
+            refresh_expires_at: None,
+            version: String::new(),
+        };
+        vault.create(&install, &token).await.unwrap();
+        let domain = shopify.parse_shop("acme").unwrap();
+        let mut connector = Connector {
+            store: store("one"),
+            provider: ProviderId::Shopify,
+            revision: 0,
+            installation: Some(Installation {
+                id: install,
+                shop: domain,
+                shop_id: SHOP,
+                shop_name: "Acme".to_owned(),
+                primary_domain: "acme.example".to_owned(),
+                currency: "EUR".to_owned(),
+                plan: "Basic".to_owned(),
+                scopes: Scopes::parse("read_products,read_inventory,read_locations"),
+                connected_at: clock.now(),
+            }),
+            reason: None,
+            last_attempt: None,
+            last_active_at: None,
+            updated_at: clock.now(),
+        };
+        connectors.save(&mut connector).await.unwrap();
+        let runs = FakeRuns::new(faults.clone());
+        let catalog = FakeCatalog::new(faults.clone());
+        let queue = FakeQueue::new(clock.clone(), faults.clone());
+        let source = FakeSource::new(faults.clone());
+        source.put(Feed::Locations, source::location(1, "Main"));
+        source.put(Feed::Locations, source::location(2, "Depot"));
+        let step = ImportStep {
+            access: Access {
+                connectors: connectors.clone(),
+                history: connectors.clone(),
+                vault,
+                connect: shop,
+                clock: Arc::new(clock.clone()),
+            },
+            extract: Arc::new(source.clone()),
+            runs: Arc::new(runs.clone()),
+            catalog: Arc::new(catalog.clone()),
+            queue: Arc::new(queue.clone()),
+            clock: Arc::new(clock.clone()),
+            chunk_bytes: 4 * source::ITEM_BYTES,
+        };
+        let imports = Imports {
+            connectors,
+            extract: Arc::new(source.clone()),
+            runs: Arc::new(runs.clone()),
+            queue: Arc::new(queue.clone()),
+            clock: Arc::new(clock.clone()),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        Self { store: store("one"), faults, catalog, queue, source, imports, step }
+    }
+
+    /// A shop with ten products in three chunks, metafields and two collections.
+    pub async fn stocked() -> Self {
+        let world = Self::new().await;
+        world.fill();
+        world
+    }
+
+    fn fill(&self) {
+        let world = self;
+        for id in 1..=10 {
+            world.source.put(Feed::Products, source::product(id, &format!("Product {id}"), 2, &[1, 2]));
+            world.source.put(Feed::Metafields, source::metafields(id, &["a", "b"]));
+        }
+        world.source.put(Feed::Collections, source::collection(500, "All", &(1..=10).collect::<Vec<_>>()));
+        world.source.put(Feed::Collections, source::collection(501, "Few", &[3, 1]));
+    }
+
+    pub fn asker(&self) -> Asker<'_> {
+        Asker { store: &self.store, provider: ProviderId::Shopify, subject: "user_1" }
+    }
+
+    pub async fn start(&self, preview: bool, from_preview: Option<&str>) -> RunId {
+        let from_preview = from_preview.map(|id| RunId::parse(id).unwrap());
+        self.imports.start(self.asker(), StartRun { preview, from_preview, resources: None }, None).await.unwrap()
+    }
+
+    pub async fn shown(&self, run: &RunId) -> ShownRun {
+        self.imports.get(&self.store, ProviderId::Shopify, run).await.unwrap()
+    }
+
+    /// Delivers one message; puts it back where it is to come again.
+    pub async fn deliver(&self, waiting: Waiting) {
+        if let Disposition::Retry(_) = self.step.handle(&waiting.message, waiting.receives + 1).await {
+            self.queue.put_back(waiting, Duration::from_secs(30));
+        }
+    }
+
+    /// Delivers messages in the order they were sent until none is left.
+    pub async fn settle(&self) {
+        for _ in 0..100_000 {
+            match self.queue.pop_or_wait() {
+                Some(waiting) => self.deliver(waiting).await,
+                None => return,
+            }
+        }
+        panic!("the queue never empties");
+    }
+
+    /// Begins a run and lets it end.
+    pub async fn run(&self) -> ShownRun {
+        let run = self.start(false, None).await;
+        self.settle().await;
+        self.shown(&run).await
+    }
+
+    pub async fn preview(&self) -> ShownRun {
+        let run = self.start(true, None).await;
+        self.settle().await;
+        self.shown(&run).await
+    }
+
+    pub async fn undo(&self, run: &str) -> ShownRun {
+        let undo = self.imports.undo(self.asker(), &RunId::parse(run).unwrap(), None).await.unwrap();
+        self.settle().await;
+        self.shown(&undo).await
+    }
+
+    pub fn key(&self, kind: Kind, external_id: u64) -> RecordKey {
+        let source = Source { provider: ProviderId::Shopify, shop_id: SHOP };
+        RecordKey { source, kind, external_id }
+    }
+
+    pub fn stored(&self, kind: Kind, external_id: u64) -> Option<StoredRecord> {
+        self.catalog.stored(&self.store, &self.key(kind, external_id))
+    }
+
+    /// Numbers of what landed and stands, by resource.
+    pub fn landed(&self) -> BTreeMap<Resource, u64> {
+        let mut landed = BTreeMap::new();
+        for stored in self.catalog.all(&self.store) {
+            if stored.standing != shared::domain::record::Standing::Active {
+                continue;
+            }
+            let shape = stored.key.kind.shape();
+            if let Some(resource) = shape.counts_as {
+                *landed.entry(resource).or_default() += 1;
+            }
+            for (list, children) in shape.children.iter().zip(&stored.record.children) {
+                let standing = children.iter().filter(|child| child.missing_since.is_none()).count();
+                *landed.entry(list.resource).or_default() += standing as u64;
+            }
+        }
+        landed
+    }
+
+    pub async fn records(&self, run: &str) -> Vec<shared::app::import::shown::ShownRecord> {
+        let run = RunId::parse(run).unwrap();
+        let (mut all, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = self
+                .imports
+                .records(&self.store, ProviderId::Shopify, &run, &Default::default(), cursor.as_deref(), 3)
+                .await
+                .unwrap();
+            all.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return all;
+            }
+        }
+    }
+
+    pub fn set(&self, feed: Feed, id: u64, field: &str, value: &str) {
+        self.source.change(feed, id, |item| item.records[0].1.set(field, json!(value)));
+    }
+}
+
+pub fn of(run: &ShownRun, resource: Resource, outcome: Outcome) -> u64 {
+    run.counts.get(resource, outcome)
+}
+
+pub fn codes(run: &ShownRun) -> BTreeMap<&'static str, u64> {
+    run.warnings.iter().map(|warning| (warning.code.as_str(), warning.count)).collect()
+}
