@@ -27,9 +27,7 @@ fn product(title: &str, variants: &[(&str, &str, &str)]) -> Record {
     record.set("handle", json!("shirt"));
     record.children[0] = variants
         .iter()
-        .map(|(id, sku, price)| {
-            child(Kind::Product, 0, id, &[("sku", json!(sku)), ("price", json!(price))])
-        })
+        .map(|(id, sku, price)| child(Kind::Product, 0, id, &[("sku", json!(sku)), ("price", json!(price))]))
         .collect();
     record
 }
@@ -215,7 +213,8 @@ fn a_vanished_level_is_zero_and_unstocked_once() {
 
 #[test]
 fn numbers_of_an_untracked_item_are_left_alone() {
-    let compared = against(&stock(vec![level("1:1", false, 0)]), &imported(&stock(vec![level("1:1", true, 7)])));
+    let compared =
+        against(&stock(vec![level("1:1", false, 0)]), &imported(&stock(vec![level("1:1", true, 7)])));
     let merged = compared.merged.unwrap();
     assert_eq!(merged.children[0][0].values[1], json!(false));
     assert_eq!(merged.children[0][0].values[3], json!(7));
@@ -242,8 +241,7 @@ fn a_missing_product_keeps_its_content_and_its_stock_is_zero() {
     let levels = missing(&imported(&stock(vec![level("1:1", true, 7)])), &run(2));
     assert_eq!(levels.merged.unwrap().children[0][0].values[3], json!(0));
 
-    let stored =
-        StoredRecord { standing: Standing::Missing { since: run(2) }, ..imported(&record) };
+    let stored = StoredRecord { standing: Standing::Missing { since: run(2) }, ..imported(&record) };
     let back = against(&record, &stored);
     assert_eq!((back.outcome, back.codes.get(&Code::IdRestored)), (Outcome::Restored, Some(&1)));
 }
@@ -262,7 +260,8 @@ fn stored_json_and_base_read_back_as_they_were_written() {
 
 #[test]
 fn an_older_record_with_fewer_fields_reads_with_the_new_ones_absent() {
-    let record = Record::from_stored_json(Kind::Product, br#"{"f":["Shirt"],"c":[[["1",["T"],null]]]}"#).unwrap();
+    let record =
+        Record::from_stored_json(Kind::Product, br#"{"f":["Shirt"],"c":[[["1",["T"],null]]]}"#).unwrap();
     assert_eq!(record.get("title"), &json!("Shirt"));
     assert_eq!(record.get("handle"), &Value::Null);
     assert_eq!(record.children[0][0].values.len(), Kind::Product.shape().children[0].fields.len());

@@ -30,10 +30,8 @@ async fn changed() -> World {
 /// What a run left behind: every record with its version and writer, and the run's own numbers.
 async fn outcome(world: &World, run: &RunId) -> (String, String) {
     let shown = world.shown(run).await;
-    let numbers = format!(
-        "{:?} {:?} {:?} {}",
-        shown.status, shown.counts, shown.warnings, shown.cost.catalogue_writes
-    );
+    let numbers =
+        format!("{:?} {:?} {:?} {}", shown.status, shown.counts, shown.warnings, shown.cost.catalogue_writes);
     // A request that had to be repeated names its run anew.
     (world.catalog.dump_with(EVERYTHING).replace(run.as_str(), "THIS_RUN"), numbers)
 }

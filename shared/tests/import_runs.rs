@@ -155,7 +155,10 @@ async fn a_warehouse_renamed_on_both_sides_keeps_the_merchants_name() {
     let run = world.run().await;
     assert!(codes(&run).contains_key("LOC_RENAMED_LOCAL"), "{:?}", codes(&run));
     let stored = world.stored(Kind::Warehouse, 2).unwrap().record;
-    assert_eq!((stored.get("name"), stored.get("source_name")), (&json!("My depot"), &json!("Warehouse North")));
+    assert_eq!(
+        (stored.get("name"), stored.get("source_name")),
+        (&json!("My depot"), &json!("Warehouse North"))
+    );
     assert_eq!(world.run().await.cost.catalogue_writes, 0);
 }
 
@@ -258,7 +261,10 @@ async fn a_truncated_product_is_not_written_and_missing_is_not_looked_for() {
     assert_eq!(of(&run, Resource::Products, Outcome::Failed), 1);
     assert_eq!(of(&run, Resource::Products, Outcome::Missing), 0);
     let codes = codes(&run);
-    assert!(codes.contains_key("SRC_CHILD_TRUNCATED") && codes.contains_key("MISS_NOT_EVALUATED"), "{codes:?}");
+    assert!(
+        codes.contains_key("SRC_CHILD_TRUNCATED") && codes.contains_key("MISS_NOT_EVALUATED"),
+        "{codes:?}"
+    );
     assert_eq!(world.stored(Kind::Product, 5).unwrap().record.get("title"), &json!("Product 5"));
 }
 
@@ -344,7 +350,10 @@ async fn a_foreign_run_is_an_unknown_run() {
         let records =
             world.imports.records(store, provider, id, &Default::default(), None, 5).await.unwrap_err();
         for error in [get, cancel, records] {
-            assert_eq!((error.code, error.detail.as_str()), ("not_found", "There is no such thing in this store."));
+            assert_eq!(
+                (error.code, error.detail.as_str()),
+                ("not_found", "There is no such thing in this store.")
+            );
         }
     }
 }
@@ -355,7 +364,8 @@ async fn a_cursor_of_another_run_is_refused() {
     let first = world.run().await;
     let run = RunId::parse(&first.run_id).unwrap();
     let provider = ProviderId::Shopify;
-    let page = world.imports.records(&world.store, provider, &run, &Default::default(), None, 2).await.unwrap();
+    let page =
+        world.imports.records(&world.store, provider, &run, &Default::default(), None, 2).await.unwrap();
     let cursor = page.next_cursor.unwrap();
     let second = RunId::parse(&world.run().await.run_id).unwrap();
     for (run, cursor) in [(&second, cursor.as_str()), (&run, "zz"), (&run, "00")] {

@@ -40,7 +40,9 @@ fn sources(below: &str) -> Vec<(String, String)> {
 /// The part of `shared` that a `crate::` path leads to.
 fn parts_used(text: &str) -> Vec<&str> {
     text.match_indices("crate::")
-        .map(|(at, _)| text[at + "crate::".len()..].split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap())
+        .map(|(at, _)| {
+            text[at + "crate::".len()..].split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()
+        })
         .collect()
 }
 
@@ -74,13 +76,29 @@ fn arrows_point_one_way() {
 
 #[test]
 fn a_wrong_arrow_is_seen() {
-    let wrong = wrong_arrows("domain", &["domain"], "x.rs", "use crate::ports::time::Clock;\nuse crate::domain::ids;");
+    let wrong = wrong_arrows(
+        "domain",
+        &["domain"],
+        "x.rs",
+        "use crate::ports::time::Clock;\nuse crate::domain::ids;",
+    );
     assert_eq!(wrong, ["x.rs: domain may not know ports"]);
 }
 
 #[test]
 fn the_domain_is_pure() {
-    let banned = ["async fn", ".await", "aws_", "reqwest", "lambda_", "tokio", "std::env", "std::fs", "SystemTime", "Timestamp::now"];
+    let banned = [
+        "async fn",
+        ".await",
+        "aws_",
+        "reqwest",
+        "lambda_",
+        "tokio",
+        "std::env",
+        "std::fs",
+        "SystemTime",
+        "Timestamp::now",
+    ];
     for (file, text) in sources("shared/src/domain") {
         for word in banned {
             assert!(!text.contains(word), "{file}: the domain may not say `{word}`");
@@ -162,7 +180,8 @@ fn versions_stand_in_the_root_alone_and_exactly() {
     for manifest in manifests {
         let text = fs::read_to_string(&manifest).unwrap();
         let in_root = text.contains("[workspace.dependencies]");
-        for line in text.lines().filter(|line| line.contains("version = \"") && !line.starts_with("version")) {
+        for line in text.lines().filter(|line| line.contains("version = \"") && !line.starts_with("version"))
+        {
             assert!(in_root, "{}: {line}: versions stand in the root", manifest.display());
             assert!(line.contains("version = \"=") || line.contains("rust-version"), "{line}: pin exactly");
         }

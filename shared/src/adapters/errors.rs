@@ -38,7 +38,10 @@ fn by_code(service: &'static str, code: &str, source: Option<Cause>) -> PortErro
         | "KmsThrottled"
         | "TransactionConflictException"
         | "TransactionInProgressException" => PortError::Throttled { service, retry_after: None },
-        "AccessDeniedException" | "AccessDenied" | "UnrecognizedClientException" | "InvalidClientTokenId"
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
         | "KmsAccessDenied" => PortError::Denied { service, source },
         // The request itself is wrong, or what it names is not there: asking again would not help.
         "ValidationException"

@@ -128,7 +128,8 @@ impl TokenVault for SecretsVault {
             return Ok(kept.secret.clone());
         }
         let got = self.read(&self.app_secret_id).await?;
-        let text = got.as_ref().and_then(GetSecretValueOutput::secret_string).ok_or(malformed("app secret"))?;
+        let text =
+            got.as_ref().and_then(GetSecretValueOutput::secret_string).ok_or(malformed("app secret"))?;
         let value: AppSecretValue = serde_json::from_str(text).map_err(|_| malformed("app secret"))?;
         let secret = AppSecret {
             client_id: value.client_id,
@@ -230,7 +231,9 @@ impl TokenVault for SecretsVault {
             .await;
         match deleted {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+                Ok(())
+            }
             Err(error) => Err(port_error(SERVICE, error)),
         }
     }

@@ -71,7 +71,8 @@ impl AppError {
         Self {
             kind: ErrorKind::Bug,
             code: "internal_error",
-            detail: "Something went wrong on our side. Try again; if it stays, tell us the request_id.".to_owned(),
+            detail: "Something went wrong on our side. Try again; if it stays, tell us the request_id."
+                .to_owned(),
             source: Some(source.into()),
         }
     }
@@ -108,9 +109,10 @@ impl From<PortError> for AppError {
                 source: Some(error.into()),
             },
             // Cursors come from outside; everything else that is stored comes from us.
-            PortError::Malformed { what: "cursor", .. } => {
-                Self::invalid("invalid_cursor", "This cursor does not belong to this list. Start without one.")
-            }
+            PortError::Malformed { what: "cursor", .. } => Self::invalid(
+                "invalid_cursor",
+                "This cursor does not belong to this list. Start without one.",
+            ),
             PortError::Denied { .. } | PortError::Malformed { .. } => Self::bug(error),
         }
     }
@@ -124,19 +126,29 @@ impl From<ProviderError> for AppError {
                 "shop_throttled",
                 "The shop allows no more calls at the moment. Try again in a minute.",
             ),
-            ProviderError::Unavailable { .. } => {
-                (ErrorKind::Unavailable, "shop_unreachable", "The shop does not answer. Try again in a minute.")
-            }
-            ProviderError::TokenRejected => {
-                (ErrorKind::Conflict, "needs_reauthorization", "The shop no longer accepts our access. Reconnect.")
-            }
-            ProviderError::ScopeDenied { .. } => {
-                (ErrorKind::Conflict, "missing_scopes", "The shop denied access. Reconnect and grant every scope.")
-            }
-            ProviderError::ShopUnavailable => {
-                (ErrorKind::Conflict, "shop_unavailable", "The shop is closed, frozen or locked at its platform.")
-            }
-            ProviderError::Refused { .. } | ProviderError::ResultExpired | ProviderError::Malformed { .. } => {
+            ProviderError::Unavailable { .. } => (
+                ErrorKind::Unavailable,
+                "shop_unreachable",
+                "The shop does not answer. Try again in a minute.",
+            ),
+            ProviderError::TokenRejected => (
+                ErrorKind::Conflict,
+                "needs_reauthorization",
+                "The shop no longer accepts our access. Reconnect.",
+            ),
+            ProviderError::ScopeDenied { .. } => (
+                ErrorKind::Conflict,
+                "missing_scopes",
+                "The shop denied access. Reconnect and grant every scope.",
+            ),
+            ProviderError::ShopUnavailable => (
+                ErrorKind::Conflict,
+                "shop_unavailable",
+                "The shop is closed, frozen or locked at its platform.",
+            ),
+            ProviderError::Refused { .. }
+            | ProviderError::ResultExpired
+            | ProviderError::Malformed { .. } => {
                 return Self::bug(error);
             }
         };

@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::ids::RunId;
 use super::record::{
-    Base, Child, ChildShape, Digest, Gone, Hasher, Kind, MAPPER_VERSION, Record, Resource, Standing, StoredRecord,
+    Base, Child, ChildShape, Digest, Gone, Hasher, Kind, MAPPER_VERSION, Record, Resource, Standing,
+    StoredRecord,
 };
 use super::warning::Code;
 
@@ -103,7 +104,12 @@ impl Counts {
     /// How many records the source had: everything but the missing.
     pub fn received(&self, resource: Resource) -> u64 {
         let outcomes = self.0.get(&resource);
-        outcomes.into_iter().flatten().filter(|(outcome, _)| **outcome != Outcome::Missing).map(|(_, n)| n).sum()
+        outcomes
+            .into_iter()
+            .flatten()
+            .filter(|(outcome, _)| **outcome != Outcome::Missing)
+            .map(|(_, n)| n)
+            .sum()
     }
 }
 
@@ -223,7 +229,9 @@ impl Fingerprinted {
 /// Compares a source record with the stored one. `run` marks children that are found gone.
 pub fn compare(source: &Fingerprinted, stored: Option<&StoredRecord>, run: &RunId) -> Comparison {
     let Some(stored) = stored else { return created(&source.record) };
-    let same = stored.standing == Standing::Active && stored.digest == source.digest && stored.mapper == MAPPER_VERSION;
+    let same = stored.standing == Standing::Active
+        && stored.digest == source.digest
+        && stored.mapper == MAPPER_VERSION;
     // Only the source may own stock, so its stored numbers are compared as they are, not as they were imported.
     if same && source.record.kind != Kind::Stock {
         return unchanged(&source.record);
@@ -532,7 +540,8 @@ fn ids<'a>(children: impl Iterator<Item = &'a Child>) -> Value {
 
 fn describe(list: &ChildShape, child: &Child) -> Value {
     let named = list.fields.iter().zip(&child.values).filter(|(_, value)| !value.is_null());
-    let mut shown: serde_json::Map<String, Value> = named.map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+    let mut shown: serde_json::Map<String, Value> =
+        named.map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
     if shown.is_empty() {
         shown.insert("id".to_owned(), Value::String(child.id.clone()));
     }

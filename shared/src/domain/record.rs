@@ -525,8 +525,12 @@ impl Record {
     /// The record as JSON with names, for people: own fields plus one list per kind of child, the missing left out.
     pub fn to_named_json(&self) -> serde_json::Map<String, Value> {
         let shape = self.kind.shape();
-        let mut named: serde_json::Map<String, Value> =
-            shape.fields.iter().zip(&self.values).map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let mut named: serde_json::Map<String, Value> = shape
+            .fields
+            .iter()
+            .zip(&self.values)
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
         for (list, children) in shape.children.iter().zip(&self.children) {
             let rows = children
                 .iter()

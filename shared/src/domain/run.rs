@@ -119,7 +119,11 @@ impl RunState {
     pub fn is_final(self) -> bool {
         matches!(
             self,
-            Self::AwaitingReview | Self::Completed | Self::CompletedWithWarnings | Self::Failed | Self::Cancelled
+            Self::AwaitingReview
+                | Self::Completed
+                | Self::CompletedWithWarnings
+                | Self::Failed
+                | Self::Cancelled
         )
     }
 }

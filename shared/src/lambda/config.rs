@@ -224,6 +224,91 @@ impl Disconnect {
     }
 }
 
+/// Configuration of `imports`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imports {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Table of runs.
+    pub runs_table: String,
+    /// Address of the queue of import steps.
+    pub import_steps_queue: String,
+    /// The claim that names the caller's store.
+    pub store_claim: String,
+}
+
+impl Imports {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let config = Self {
+            connectors_table: from.text("CONNECTORS_TABLE"),
+            runs_table: from.text("RUNS_TABLE"),
+            import_steps_queue: from.text("IMPORT_STEPS_QUEUE"),
+            store_claim: from.text("STORE_CLAIM"),
+        };
+        from.finish(Some(config))
+    }
+}
+
+/// Configuration of `import-step`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportStep {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Table of history.
+    pub history_table: String,
+    /// Table of runs.
+    pub runs_table: String,
+    /// Table of eshopOS records.
+    pub catalog_table: String,
+    /// Address of the queue of import steps.
+    pub import_steps_queue: String,
+    /// Prefix of the names of token secrets.
+    pub install_secret_prefix: String,
+    /// Name of the secret of our app.
+    pub app_secret_id: String,
+    /// Bytes of a feed file that one step reads: 4 KiB to 64 MiB.
+    pub chunk_bytes: u64,
+}
+
+impl ImportStep {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let config = Self {
+            connectors_table: from.text("CONNECTORS_TABLE"),
+            history_table: from.text("HISTORY_TABLE"),
+            runs_table: from.text("RUNS_TABLE"),
+            catalog_table: from.text("CATALOG_TABLE"),
+            import_steps_queue: from.text("IMPORT_STEPS_QUEUE"),
+            install_secret_prefix: from.text("INSTALL_SECRET_PREFIX"),
+            app_secret_id: from.text("APP_SECRET_ID"),
+            chunk_bytes: from.number("CHUNK_BYTES", 4096..=64 << 20),
+        };
+        from.finish(Some(config))
+    }
+}
+
+/// Configuration of `catalog`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Catalog {
+    /// Table of eshopOS records.
+    pub catalog_table: String,
+    /// The claim that names the caller's store.
+    pub store_claim: String,
+}
+
+impl Catalog {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let config =
+            Self { catalog_table: from.text("CATALOG_TABLE"), store_claim: from.text("STORE_CLAIM") };
+        from.finish(Some(config))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

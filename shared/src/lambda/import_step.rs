@@ -9,12 +9,15 @@ use futures::FutureExt as _;
 use lambda_runtime::LambdaEvent;
 
 use super::http::chain;
-use crate::adapters::sqs::StepMessageV1;
+use crate::adapters::sqs;
 use crate::app::error::AppError;
 use crate::app::import::{Disposition, ImportStep};
 
 /// Carries out a batch of steps; answers the ids of the messages that are to come again.
-pub async fn import_step(app: Arc<ImportStep>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Infallible> {
+pub async fn import_step(
+    app: Arc<ImportStep>,
+    event: LambdaEvent<SqsEvent>,
+) -> Result<SqsBatchResponse, Infallible> {
     let mut response = SqsBatchResponse::default();
     for record in event.payload.records {
         let id = record.message_id.clone().unwrap_or_default();
@@ -30,9 +33,14 @@ pub async fn import_step(app: Arc<ImportStep>, event: LambdaEvent<SqsEvent>) -> 
     Ok(response)
 }
 
+/// Serves batches until the environment ends.
+pub async fn serve(app: Arc<ImportStep>) -> Result<(), lambda_runtime::Error> {
+    lambda_runtime::run(lambda_runtime::service_fn(move |event| import_step(app.clone(), event))).await
+}
+
 async fn carry_out(app: &ImportStep, record: &SqsMessage) -> Disposition {
     let receives = record.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
-    let message = match StepMessageV1::parse(record.body.as_deref().unwrap_or_default()) {
+    let message = match sqs::parse(record.body.as_deref().unwrap_or_default()) {
         Ok(message) => message,
         Err(malformed) => {
             // Nobody but us writes to this queue: it goes to the dead-letter queue, where someone looks at it.

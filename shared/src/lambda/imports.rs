@@ -74,21 +74,26 @@ pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError
         (false, "/{run_id}/records") => {
             let query = call.query(&["resource", "outcome", "code", "cursor", "limit"])?;
             let filter = RecordFilter {
-                resource: query.get("resource").map(|text| known("resource", Resource::parse(text))).transpose()?,
-                outcome: query.get("outcome").map(|text| known("outcome", Outcome::parse(text))).transpose()?,
+                resource: query
+                    .get("resource")
+                    .map(|text| known("resource", Resource::parse(text)))
+                    .transpose()?,
+                outcome: query
+                    .get("outcome")
+                    .map(|text| known("outcome", Outcome::parse(text)))
+                    .transpose()?,
                 code: query.get("code").map(|text| known("code", Code::parse(text))).transpose()?,
             };
             let limit = query.limit(50, 200)?;
             let run = run_id(&call)?;
-            let page = app.records(&caller.store, provider, &run, &filter, query.get("cursor"), limit).await?;
+            let page =
+                app.records(&caller.store, provider, &run, &filter, query.get("cursor"), limit).await?;
             json(200, &page)
         }
         (false, "/{run_id}/reconciliation") => {
             json(200, &app.reconciliation(&caller.store, provider, &run_id(&call)?).await?)
         }
-        (true, "/{run_id}/cancel") => {
-            json(202, &app.cancel(&caller.store, provider, &run_id(&call)?).await?)
-        }
+        (true, "/{run_id}/cancel") => json(202, &app.cancel(&caller.store, provider, &run_id(&call)?).await?),
         (true, "/{run_id}/undo") => {
             let run = app.undo(asker, &run_id(&call)?, call.idempotency_key()?).await?;
             json(202, &Started { run_id: run.to_string() })
@@ -99,7 +104,10 @@ pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError
 
 fn known<T>(name: &str, value: Option<T>) -> Result<T, AppError> {
     value.ok_or_else(|| {
-        AppError::invalid("invalid_parameter", format!("The query parameter `{name}` has a value that is not known."))
+        AppError::invalid(
+            "invalid_parameter",
+            format!("The query parameter `{name}` has a value that is not known."),
+        )
     })
 }
 

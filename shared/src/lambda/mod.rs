@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod config;
 pub mod connectors;
 pub mod http;
+pub mod import_step;
 pub mod imports;
 pub mod problem;
 pub mod trace;

@@ -294,8 +294,7 @@ pub trait Extract: Send + Sync {
     fn feeds_for(&self, wanted: &BTreeSet<Wanted>) -> BTreeSet<Feed>;
 
     /// The shop's own counts. A count that the shop does not give exactly is left out.
-    async fn source_counts(&self, access: &ShopAccess)
-    -> Result<BTreeMap<Resource, u64>, ProviderError>;
+    async fn source_counts(&self, access: &ShopAccess) -> Result<BTreeMap<Resource, u64>, ProviderError>;
 
     /// Every location, inactive and legacy ones too.
     async fn locations(&self, access: &ShopAccess) -> Result<Vec<SourceItem>, ProviderError>;

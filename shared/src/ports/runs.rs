@@ -131,6 +131,10 @@ pub trait RunStore: Send + Sync {
     ) -> Result<(), PortError>;
 
     /// Reads a page.
-    async fn page(&self, store: &StoreId, key: &PageKey, cost: &mut Cost)
-    -> Result<Option<Vec<u8>>, PortError>;
+    async fn page(
+        &self,
+        store: &StoreId,
+        key: &PageKey,
+        cost: &mut Cost,
+    ) -> Result<Option<Vec<u8>>, PortError>;
 }

@@ -166,7 +166,9 @@ impl FakeCatalog {
         let mut lines: Vec<_> = inner
             .entries
             .iter()
-            .map(|((store, _, id), entry)| ((store.clone(), entry.record.key), line(store, *id, entry, shown)))
+            .map(|((store, _, id), entry)| {
+                ((store.clone(), entry.record.key), line(store, *id, entry, shown))
+            })
             .collect();
         lines.sort();
         lines.into_iter().map(|(_, line)| line + "\n").collect()
@@ -234,7 +236,8 @@ impl Catalog for FakeCatalog {
         }
         let read = || {
             let mut inner = self.inner();
-            let places: std::collections::BTreeSet<Place> = keys.iter().map(|key| place(store, key)).collect();
+            let places: std::collections::BTreeSet<Place> =
+                keys.iter().map(|key| place(store, key)).collect();
             let units = places.iter().map(|place| {
                 inner.entries.get(place).map_or(read_units(0, consistent), |entry| entry.read(consistent))
             });
@@ -271,7 +274,8 @@ impl Catalog for FakeCatalog {
                 return Err(PortError::Conflict);
             }
             let old_pages = before.map_or(0, |before| before.page_units);
-            let units = encoded.root_units(before.map(|before| before.root_bytes)) + entry.page_units + old_pages;
+            let units =
+                encoded.root_units(before.map(|before| before.root_bytes)) + entry.page_units + old_pages;
             let spent = Cost { catalogue_writes: 1, write_units: units, ..Cost::default() };
             Self::spend(&mut inner, cost, spent);
             inner.entries.insert(at, entry);
@@ -349,13 +353,13 @@ impl Catalog for FakeCatalog {
         let after = cursor.map(|cursor| list_position(&scope, &cursor)).transpose()?;
         let read = || {
             let inner = self.inner();
-            let mut records = inner
-                .entries
-                .iter()
-                .filter(|((of, stored, id), _)| of == store && *stored == kind && after.is_none_or(|after| *id > after));
+            let mut records = inner.entries.iter().filter(|((of, stored, id), _)| {
+                of == store && *stored == kind && after.is_none_or(|after| *id > after)
+            });
             let page: Vec<_> = records.by_ref().take(limit as usize).collect();
             let more = records.next().is_some();
-            let next = page.last().filter(|_| more).map(|((_, _, id), _)| scope.encode(&id.simple().to_string()));
+            let next =
+                page.last().filter(|_| more).map(|((_, _, id), _)| scope.encode(&id.simple().to_string()));
             Ok(Page { items: page.into_iter().map(|(_, entry)| entry.record.clone()).collect(), next })
         };
         self.faults.port(SERVICE, "catalog.list", read).await
@@ -381,5 +385,6 @@ fn list_scope(store: &StoreId, kind: Kind) -> Scope {
 
 fn list_position(scope: &Scope, cursor: &str) -> Result<Uuid, PortError> {
     let position = scope.decode(cursor)?;
-    Uuid::parse_str(&position).map_err(|_| crate::adapters::dynamodb::cursor::refused("it is not one of ours"))
+    Uuid::parse_str(&position)
+        .map_err(|_| crate::adapters::dynamodb::cursor::refused("it is not one of ours"))
 }

@@ -30,8 +30,14 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 6] =
-        [Self::FailBefore, Self::FailAfter, Self::Throttle, Self::CrashBefore, Self::CrashAfter, Self::Freeze];
+    pub const ALL: [Self; 6] = [
+        Self::FailBefore,
+        Self::FailAfter,
+        Self::Throttle,
+        Self::CrashBefore,
+        Self::CrashAfter,
+        Self::Freeze,
+    ];
 }
 
 #[derive(Default)]

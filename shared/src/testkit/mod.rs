@@ -2,10 +2,10 @@
 
 pub mod catalog;
 pub mod clock;
-pub mod contract;
 pub mod connect_shop;
 pub mod connect_store;
 pub mod connect_vault;
+pub mod contract;
 pub mod faults;
 pub mod queue;
 pub mod runs;

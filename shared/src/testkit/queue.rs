@@ -77,8 +77,7 @@ impl FakeQueue {
     pub fn pop_nth(&self, nth: usize) -> Option<Waiting> {
         let now = self.clock.now();
         let mut inner = self.inner();
-        let due: Vec<usize> =
-            (0..inner.waiting.len()).filter(|at| inner.waiting[*at].due <= now).collect();
+        let due: Vec<usize> = (0..inner.waiting.len()).filter(|at| inner.waiting[*at].due <= now).collect();
         let at = *due.get(nth.checked_rem(due.len())?)?;
         let mut taken = inner.waiting.remove(at);
         taken.receives += 1;

@@ -59,7 +59,12 @@ impl FakeRuns {
     /// Every receipt of a run, past all faults.
     pub fn receipts_of(&self, run: &RunId) -> Vec<Receipt> {
         let inner = self.inner();
-        inner.receipts.iter().filter(|((_, of, ..), _)| of == run).map(|(_, receipt)| receipt.clone()).collect()
+        inner
+            .receipts
+            .iter()
+            .filter(|((_, of, ..), _)| of == run)
+            .map(|(_, receipt)| receipt.clone())
+            .collect()
     }
 
     /// The pages of a run, past all faults.
@@ -74,7 +79,9 @@ impl FakeRuns {
         let inner = self.inner();
         let mut text = String::new();
         for run in inner.runs.values() {
-            text.push_str(&run_item(run, run.revision).map_or_else(|e| e.to_string(), |item| format!("{item:?}\n")));
+            text.push_str(
+                &run_item(run, run.revision).map_or_else(|e| e.to_string(), |item| format!("{item:?}\n")),
+            );
         }
         text.push_str(&format!("{:?}\n{:?}\n{:?}\n", inner.locks, inner.keys, inner.receipts));
         for (key, bytes) in &inner.pages {
@@ -138,7 +145,9 @@ impl RunStore for FakeRuns {
         let load = || {
             let mut inner = self.inner();
             let found = inner.runs.get(&(store.clone(), provider, run.clone())).cloned();
-            let bytes = found.as_ref().map_or(Ok(0), |run| through_table(run, run.revision).map(|(_, bytes)| bytes))?;
+            let bytes = found
+                .as_ref()
+                .map_or(Ok(0), |run| through_table(run, run.revision).map(|(_, bytes)| bytes))?;
             inner.spent.add(read(bytes));
             Ok(found)
         };
@@ -247,8 +256,9 @@ impl RunStore for FakeRuns {
         generation: u32,
         chunk: ChunkId,
     ) -> Result<Option<Receipt>, PortError> {
-        let receipt =
-            || Ok(self.inner().receipts.get(&(store.clone(), run.clone(), phase, generation, chunk)).cloned());
+        let receipt = || {
+            Ok(self.inner().receipts.get(&(store.clone(), run.clone(), phase, generation, chunk)).cloned())
+        };
         self.faults.port(SERVICE, "runs.receipt", receipt).await
     }
 
@@ -284,7 +294,8 @@ impl RunStore for FakeRuns {
         let get = || {
             let mut inner = self.inner();
             let found = inner.pages.get(&(store.clone(), key.clone())).cloned();
-            let item = found.clone().map(|bytes| page_item(store, key, bytes, Timestamp::UNIX_EPOCH)).transpose()?;
+            let item =
+                found.clone().map(|bytes| page_item(store, key, bytes, Timestamp::UNIX_EPOCH)).transpose()?;
             let spent = read(item.as_ref().map_or(0, item_bytes));
             inner.spent.add(spent);
             cost.add(spent);

@@ -97,7 +97,11 @@ impl FakeSource {
         counts
     }
 
-    fn call<T>(&self, name: &'static str, effect: impl FnOnce() -> Result<T, ProviderError>) -> Result<T, ProviderError> {
+    fn call<T>(
+        &self,
+        name: &'static str,
+        effect: impl FnOnce() -> Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
         self.faults.call(name, || ProviderError::Unavailable { source: None }, effect)
     }
 }
@@ -200,14 +204,19 @@ impl Extract for FakeSource {
             if inner.letdown.expired {
                 return Err(ProviderError::ResultExpired);
             }
-            let Some((items, _)) = inner.files.get(&file.url) else { return Err(ProviderError::ResultExpired) };
+            let Some((items, _)) = inner.files.get(&file.url) else {
+                return Err(ProviderError::ResultExpired);
+            };
             let end = inner.letdown.cut_at.unwrap_or(items.len()).min(items.len());
             let chosen: Vec<SourceItem> = (0u64..)
                 .zip(&items[..end])
                 .filter(|(at, _)| range.contains(&(at * ITEM_BYTES)))
                 .map(|(_, item)| item.clone())
                 .collect();
-            let tally = RangeTally { orphans: u64::from(inner.letdown.ungrouped && !joined), ..RangeTally::default() };
+            let tally = RangeTally {
+                orphans: u64::from(inner.letdown.ungrouped && !joined),
+                ..RangeTally::default()
+            };
             Ok(Box::new(FakeReader { items: chosen.into_iter(), tally }) as Box<dyn RangeReader>)
         })
     }
@@ -240,7 +249,11 @@ fn item(external_id: u64, label: &str, records: Vec<(Kind, Record)>) -> SourceIt
 fn child(kind: Kind, list: usize, id: String, fields: &[(&str, Value)]) -> Child {
     let names = kind.shape().children[list].fields;
     let value = |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.clone());
-    Child { id, values: names.iter().map(|name| value(name).unwrap_or_default()).collect(), missing_since: None }
+    Child {
+        id,
+        values: names.iter().map(|name| value(name).unwrap_or_default()).collect(),
+        missing_since: None,
+    }
 }
 
 /// A location.

@@ -54,7 +54,8 @@ impl World {
         let shopify: Arc<dyn Connect> = Arc::new(Shopify::new());
         let shop = Arc::new(FakeShop::new(shopify.clone(), Faults::default()));
         let connectors = Arc::new(FakeConnectors::new(Faults::default()));
-        let secret = AppSecret { client_id: "app".to_owned(), current: "hush".to_owned().into(), previous: None };
+        let secret =
+            AppSecret { client_id: "app".to_owned(), current: "hush".to_owned().into(), previous: None };
         let vault = Arc::new(FakeVault::new(secret, Faults::default()));
         let install = InstallId::new(uuid::Uuid::from_u128(1));
         let token = StoredToken {
@@ -142,7 +143,10 @@ impl World {
 
     pub async fn start(&self, preview: bool, from_preview: Option<&str>) -> RunId {
         let from_preview = from_preview.map(|id| RunId::parse(id).unwrap());
-        self.imports.start(self.asker(), StartRun { preview, from_preview, resources: None }, None).await.unwrap()
+        self.imports
+            .start(self.asker(), StartRun { preview, from_preview, resources: None }, None)
+            .await
+            .unwrap()
     }
 
     pub async fn shown(&self, run: &RunId) -> ShownRun {

@@ -58,9 +58,12 @@ impl contract::queue::Receiver for Received {
             .map_err(|error| odd(error.to_string()))?;
         let mut messages = Vec::new();
         for message in got.messages.unwrap_or_default() {
-            messages.push(sqs::parse(message.body().unwrap_or_default()).map_err(|error| odd(error.to_string()))?);
+            messages.push(
+                sqs::parse(message.body().unwrap_or_default()).map_err(|error| odd(error.to_string()))?,
+            );
             let handle = message.receipt_handle().unwrap_or_default();
-            let deleted = self.client.delete_message().queue_url(&self.url).receipt_handle(handle).send().await;
+            let deleted =
+                self.client.delete_message().queue_url(&self.url).receipt_handle(handle).send().await;
             deleted.map_err(|error| odd(error.to_string()))?;
         }
         Ok(messages)
@@ -83,8 +86,7 @@ async fn vault() -> Checked {
     let client = clients::secrets(&server.config);
     let value = r#"{"client_id":"app-id","current":"app-current","previous":"app-previous"}"#;
     client.create_secret().name("app").secret_string(value).send().await?;
-    let vault =
-        SecretsVault::new(client, "install/".to_owned(), "app".to_owned(), Arc::new(SystemClock));
+    let vault = SecretsVault::new(client, "install/".to_owned(), "app".to_owned(), Arc::new(SystemClock));
     contract::vault::all(&vault).await
 }
 

@@ -77,7 +77,9 @@ impl Server {
         let ask = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(1))?;
             stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-            stream.write_all(b"GET /_ministack/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+            stream.write_all(
+                b"GET /_ministack/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+            )?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;
             Ok(answer)
@@ -95,7 +97,9 @@ impl Server {
             let definition = AttributeDefinition::builder().attribute_name(name);
             definition.attribute_type(ScalarAttributeType::S).build().unwrap()
         };
-        let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+        let key = |name: &str, kind| {
+            KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
+        };
         let mut call = self
             .dynamodb()
             .create_table()

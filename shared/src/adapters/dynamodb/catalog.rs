@@ -12,7 +12,9 @@ use super::keys::{self, EXTERNAL_INDEX, Key, SHARDS};
 use super::table::{Expression, Query, Table, Wrote};
 use super::units::{Item, item_bytes, read_units, write_units};
 use super::wire::{n, s};
-use super::wire_catalog::{Pages, Root, decode, encode, page_bytes, page_count, page_units, pages_of, segment};
+use super::wire_catalog::{
+    Pages, Root, decode, encode, page_bytes, page_count, page_units, pages_of, segment,
+};
 use crate::adapters::system::SystemRandom;
 use crate::domain::ids::StoreId;
 use crate::domain::record::{Kind, RecordKey, Source, StoredRecord};
@@ -241,7 +243,8 @@ impl Catalog for DynamoCatalog {
         let mut ids = Vec::new();
         while shard < SHARDS && ids.len() < IDS_PER_PAGE {
             let pk = keys::of_external(store, source, indexed, shard);
-            let start = after.map(|id| index_key(store, &RecordKey { source, kind: indexed, external_id: id }));
+            let start =
+                after.map(|id| index_key(store, &RecordKey { source, kind: indexed, external_id: id }));
             let query = Query { index: Some(EXTERNAL_INDEX), after: start, ..Query::all(&pk, "") };
             let (items, more) = self.table.query(query).await?;
             cost.read_units += read_units(items.iter().map(item_bytes).sum(), false);

@@ -71,12 +71,13 @@ impl ConnectorStore for DynamoConnectors {
         cookie_hash: &str,
         now: Timestamp,
     ) -> Result<Option<PendingConnect>, PortError> {
-        let fits =
-            Expression::new("#provider = :provider AND #shop = :shop AND #cookie = :cookie AND #until > :now")
-                .with(":provider", s(provider.as_str()))
-                .with(":shop", s(shop.as_str()))
-                .with(":cookie", s(cookie_hash))
-                .with(":now", n(now.as_nanosecond()));
+        let fits = Expression::new(
+            "#provider = :provider AND #shop = :shop AND #cookie = :cookie AND #until > :now",
+        )
+        .with(":provider", s(provider.as_str()))
+        .with(":shop", s(shop.as_str()))
+        .with(":cookie", s(cookie_hash))
+        .with(":now", n(now.as_nanosecond()));
         match self.table.delete(&keys::state(state_hash), Some(fits)).await? {
             Wrote::Done(old) => old.map(|item| read_state(state_hash, &item)).transpose(),
             Wrote::Refused(_) => Ok(None),
@@ -164,7 +165,9 @@ impl ConnectorStore for DynamoConnectors {
     async fn release_refresh(&self, install: &InstallId) -> Result<(), PortError> {
         let release = Expression::new("REMOVE #until");
         // Refused: there is none.
-        self.table.update(&keys::lease(install), release, Expression::new("attribute_exists(#until)")).await?;
+        self.table
+            .update(&keys::lease(install), release, Expression::new("attribute_exists(#until)"))
+            .await?;
         Ok(())
     }
 }

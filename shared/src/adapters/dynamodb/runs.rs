@@ -41,7 +41,8 @@ impl RunStore for DynamoRuns {
     async fn begin(&self, run: &Run, idempotency_key: Option<&str>) -> Result<Began, PortError> {
         let header = run_item(run, run.revision)?;
         let lock = pointer_item(&keys::lock(&run.store, run.provider), run);
-        let mut writes = vec![Write::Put(header, Expression::absent()), Write::Put(lock, Expression::absent())];
+        let mut writes =
+            vec![Write::Put(header, Expression::absent()), Write::Put(lock, Expression::absent())];
         if let Some(key) = idempotency_key {
             writes.push(Write::Put(idempotency_item(run, key), Expression::absent()));
         }
@@ -77,7 +78,9 @@ impl RunStore for DynamoRuns {
             .with(":doc", s(run_doc(run)?))
             .with(":next", n(run.revision + 1));
         let unchanged = Expression::new("#rev = :rev").with(":rev", n(run.revision));
-        let mut frees_lock = run.state.is_final();
+        // Looked up first, because what has ended is noted on later, too, by roles that may not delete.
+        let mut frees_lock =
+            run.state.is_final() && self.active(&run.store, run.provider).await?.as_ref() == Some(&run.id);
         if frees_lock {
             let lock = keys::lock(&run.store, run.provider);
             let ours = Expression::new("#run = :run").with(":run", s(run.id.as_str()));
@@ -89,7 +92,7 @@ impl RunStore for DynamoRuns {
                 if refused(&reasons, 0).is_some() {
                     return Err(PortError::Conflict);
                 }
-                // It does not hold the lock, and nobody can give it back to it: the header is all there is to save.
+                // The lock went meanwhile, and nobody can give it back: the header is all there is to save.
                 frees_lock = false;
             }
         }

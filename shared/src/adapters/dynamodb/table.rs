@@ -63,7 +63,9 @@ impl Expression {
         (!names.is_empty()).then_some(names)
     }
 
-    fn values<'a>(expressions: impl IntoIterator<Item = &'a Self>) -> Option<HashMap<String, AttributeValue>> {
+    fn values<'a>(
+        expressions: impl IntoIterator<Item = &'a Self>,
+    ) -> Option<HashMap<String, AttributeValue>> {
         let all = expressions.into_iter().flat_map(|expression| expression.values.iter().cloned());
         let values: HashMap<String, AttributeValue> =
             all.map(|(name, value)| (name.to_owned(), value)).collect();
@@ -167,7 +169,8 @@ impl Table {
         for batch in keys.chunks(BATCH) {
             let mut open: Vec<Item> = batch.iter().map(key_item).collect();
             for attempt in 0.. {
-                let wanted = KeysAndAttributes::builder().set_keys(Some(open)).consistent_read(consistent).build();
+                let wanted =
+                    KeysAndAttributes::builder().set_keys(Some(open)).consistent_read(consistent).build();
                 let wanted = wanted.map_err(|error| self.misbuilt(error))?;
                 let got = self
                     .client
@@ -308,7 +311,10 @@ impl Table {
     }
 
     /// Writes everything or nothing. Where a condition did not hold, the reason of each part.
-    pub async fn transact(&self, writes: Vec<Write>) -> Result<Result<(), Vec<CancellationReason>>, PortError> {
+    pub async fn transact(
+        &self,
+        writes: Vec<Write>,
+    ) -> Result<Result<(), Vec<CancellationReason>>, PortError> {
         let writes: Result<Vec<TransactWriteItem>, PortError> =
             writes.into_iter().map(|write| self.part(write)).collect();
         let writes = writes?;
@@ -316,12 +322,14 @@ impl Table {
             if attempt > 0 {
                 pause(attempt).await;
             }
-            let sent = self.client.transact_write_items().set_transact_items(Some(writes.clone())).send().await;
+            let sent =
+                self.client.transact_write_items().set_transact_items(Some(writes.clone())).send().await;
             let error = match sent {
                 Ok(_) => return Ok(Ok(())),
                 Err(error) => error,
             };
-            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+                error.as_service_error()
             else {
                 return Err(port_error(self.service, error));
             };

@@ -47,7 +47,11 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads an item of these versions of its form; any other is refused, so that an older build never misreads what
     /// a newer one wrote.
-    pub fn new(what: &'static str, item: &'a Item, known: std::ops::RangeInclusive<u64>) -> Result<Self, PortError> {
+    pub fn new(
+        what: &'static str,
+        item: &'a Item,
+        known: std::ops::RangeInclusive<u64>,
+    ) -> Result<Self, PortError> {
         let reader = Self { what, item };
         let v: u64 = reader.number("v")?;
         if known.contains(&v) {

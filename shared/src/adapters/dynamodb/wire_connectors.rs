@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::keys;
 use super::units::Item;
 use super::wire::{Reader, item, n, s, to_json};
-use crate::domain::connection::{Attempt, Connector, HistoryAction, HistoryEntry, Installation, PendingConnect, Reason};
+use crate::domain::connection::{
+    Attempt, Connector, HistoryAction, HistoryEntry, Installation, PendingConnect, Reason,
+};
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, ShopId, StoreId};
 use crate::domain::scopes::Scopes;
 use crate::ports::PortError;

@@ -7,9 +7,7 @@ use std::time::Duration;
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
-use crate::domain::run::{
-    ChunkId, Feed, FeedProgress, Phase, Receipt, Run, RunEvent, RunKind, RunState,
-};
+use crate::domain::run::{ChunkId, Feed, FeedProgress, Phase, Receipt, Run, RunEvent, RunKind, RunState};
 use crate::domain::warning::Code;
 use crate::ports::PortError;
 use crate::ports::queue::Step;

@@ -157,7 +157,9 @@ impl ImportStep {
         for handle in open {
             match self.extract.cancel_feed(&access, handle).await {
                 Err(ProviderError::Throttled { .. } | ProviderError::Unavailable { .. }) | Ok(()) => {}
-                Err(error) => tracing::warn!(error = %error, "a feed could not be stopped; it ends by itself"),
+                Err(error) => {
+                    tracing::warn!(error = %error, "a feed could not be stopped; it ends by itself")
+                }
             }
         }
         Ok(())

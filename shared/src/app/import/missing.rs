@@ -112,8 +112,10 @@ impl ImportStep {
         preview: &PreviewPlan,
         cost: &mut Cost,
     ) -> Result<(), StepError> {
-        let keys: Vec<RecordKey> =
-            with_parts(kind).iter().map(|kind| RecordKey { source: run.source, kind: *kind, external_id }).collect();
+        let keys: Vec<RecordKey> = with_parts(kind)
+            .iter()
+            .map(|kind| RecordKey { source: run.source, kind: *kind, external_id })
+            .collect();
         let records = self.catalog.get(&run.store, &keys, true, cost).await?;
         let promised = preview.entries(self, run, &keys, cost).await?;
         let label = records.iter().flatten().next().map(label).unwrap_or_default();

@@ -100,9 +100,10 @@ impl From<ProviderError> for StepError {
             ProviderError::ResultExpired => {
                 Self::fail(Code::SrcResultExpired, "The shop's result file can no longer be downloaded.")
             }
-            ProviderError::Refused { code } => {
-                Self::fail(Code::SrcPartialBulk, format!("The shop refused to collect the catalogue: {code}."))
-            }
+            ProviderError::Refused { code } => Self::fail(
+                Code::SrcPartialBulk,
+                format!("The shop refused to collect the catalogue: {code}."),
+            ),
             other => AppError::from(other).into(),
         }
     }

@@ -113,7 +113,10 @@ impl Chunk<'_> {
     }
 
     /// Reads them back; none where they were never written.
-    pub async fn source<T: serde::de::DeserializeOwned>(&self, cost: &mut Cost) -> Result<Option<T>, PortError> {
+    pub async fn source<T: serde::de::DeserializeOwned>(
+        &self,
+        cost: &mut Cost,
+    ) -> Result<Option<T>, PortError> {
         let Some(bytes) = self.segments(PageKind::Source, 0, cost).await? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|e| malformed("source page", e))
     }
@@ -336,4 +339,3 @@ impl JournalEntry {
         }))
     }
 }
-

@@ -131,7 +131,8 @@ impl ImportStep {
         let place = self.place(run, chunk);
         let mut items = self.open(run, chunk, cost).await?;
         let preview = PreviewPlan::of(self, run).await?;
-        let names = if chunk.feed == Feed::Locations { self.local_warehouse_names(run).await? } else { Vec::new() };
+        let names =
+            if chunk.feed == Feed::Locations { self.local_warehouse_names(run).await? } else { Vec::new() };
         let mut planner = Planner::new(run, place);
         loop {
             let batch = items.batch(run).await?;
@@ -146,7 +147,8 @@ impl ImportStep {
             let promised = preview.entries(self, run, &keys, cost).await?;
             for (candidate, stored) in batch.into_iter().zip(stored) {
                 let ambiguous = stored.is_none() && names.contains(&normalised(&candidate.label));
-                let promised = promised.as_ref().map(|p| p.get(&(candidate.key.kind, candidate.key.external_id)));
+                let promised =
+                    promised.as_ref().map(|p| p.get(&(candidate.key.kind, candidate.key.external_id)));
                 planner.take(candidate, stored.as_ref(), ambiguous, promised, cost).await?;
             }
         }
@@ -157,13 +159,7 @@ impl ImportStep {
     }
 
     pub(super) fn place<'a>(&'a self, run: &'a Run, chunk: ChunkId) -> Chunk<'a> {
-        Chunk {
-            runs: self.runs.as_ref(),
-            store: &run.store,
-            run: &run.id,
-            chunk,
-            generation: run.generation,
-        }
+        Chunk { runs: self.runs.as_ref(), store: &run.store, run: &run.id, chunk, generation: run.generation }
     }
 
     /// Plans anew with one feed joined in memory, because its grouping was not honoured.
@@ -437,4 +433,3 @@ impl PreviewPlan {
         Ok(Some(found))
     }
 }
-

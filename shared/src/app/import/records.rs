@@ -60,7 +60,8 @@ impl Imports {
         let mut items = Vec::new();
         let mut pages_read = 0;
         while let Some(receipt) = listed.get(at.chunk as usize) {
-            let pages = if run.kind == RunKind::Undo { receipt.result_pages } else { receipt.pages.len() as u32 };
+            let pages =
+                if run.kind == RunKind::Undo { receipt.result_pages } else { receipt.pages.len() as u32 };
             if at.page >= pages {
                 at = Cursor { run: at.run, chunk: at.chunk + 1, page: 0, entry: 0 };
                 continue;
@@ -118,13 +119,7 @@ impl Imports {
     }
 
     fn place<'a>(&'a self, run: &'a Run, chunk: ChunkId) -> Chunk<'a> {
-        Chunk {
-            runs: self.runs.as_ref(),
-            store: &run.store,
-            run: &run.id,
-            chunk,
-            generation: run.generation,
-        }
+        Chunk { runs: self.runs.as_ref(), store: &run.store, run: &run.id, chunk, generation: run.generation }
     }
 }
 

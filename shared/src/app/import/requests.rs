@@ -103,7 +103,10 @@ impl Imports {
     ) -> Result<RunId, AppError> {
         let undone = self.load(asker.store, asker.provider, of_run).await?;
         if undone.kind != RunKind::Import {
-            return Err(AppError::conflict("not_undoable", "Only an import can be undone; this run wrote none."));
+            return Err(AppError::conflict(
+                "not_undoable",
+                "Only an import can be undone; this run wrote none.",
+            ));
         }
         if !undone.state.is_final() {
             return Err(AppError::conflict("run_active", "This run is still going on. Cancel it first."));
@@ -141,7 +144,12 @@ impl Imports {
     }
 
     /// Asks a run to stop. One that writes nothing yet stops at once, one that writes after the chunks under way.
-    pub async fn cancel(&self, store: &StoreId, provider: ProviderId, id: &RunId) -> Result<ShownRun, AppError> {
+    pub async fn cancel(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        id: &RunId,
+    ) -> Result<ShownRun, AppError> {
         loop {
             let mut run = self.load(store, provider, id).await?;
             if run.state.is_final() {
@@ -233,7 +241,12 @@ impl Imports {
         })
     }
 
-    pub(super) async fn load(&self, store: &StoreId, provider: ProviderId, id: &RunId) -> Result<Run, AppError> {
+    pub(super) async fn load(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        id: &RunId,
+    ) -> Result<Run, AppError> {
         self.runs.load(store, provider, id).await?.ok_or_else(AppError::not_found)
     }
 
@@ -393,7 +406,8 @@ impl Imports {
                 ));
             }
         };
-        let first = StepMessage { store: run.store, provider: run.provider, run: id.clone(), step: Step::Extract };
+        let first =
+            StepMessage { store: run.store, provider: run.provider, run: id.clone(), step: Step::Extract };
         self.queue.send(&[first], Duration::ZERO).await?;
         Ok(id)
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::domain::ids::StoreId;
 use crate::domain::plan::{CodeCounts, Counts, FieldDiff, Outcome, PlanEntry};
 use crate::domain::record::{RecordKey, Resource, Source};
 use crate::domain::run::{Cost, Failure, Run, RunKind, RunState, Wanted};
-use crate::domain::ids::StoreId;
 use crate::domain::warning::{Code, Severity};
 
 /// How far a run is.
@@ -93,7 +93,13 @@ pub struct ShownRun {
 
 impl ShownRun {
     /// A run as its header tells it, with numbers that may be fresher than the header's.
-    pub fn new(run: &Run, counts: Counts, warnings: &CodeCounts, cost: Cost, progress: Option<Progress>) -> Self {
+    pub fn new(
+        run: &Run,
+        counts: Counts,
+        warnings: &CodeCounts,
+        cost: Cost,
+        progress: Option<Progress>,
+    ) -> Self {
         let id = |id: &Option<crate::domain::ids::RunId>| id.as_ref().map(ToString::to_string);
         Self {
             run_id: run.id.to_string(),

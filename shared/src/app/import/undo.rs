@@ -32,11 +32,7 @@ impl ImportStep {
 
     pub(super) async fn undo_chunk(&self, run: Run, chunk: ChunkId) -> Result<(), StepError> {
         let done = run.state != RunState::Applying
-            || self
-                .runs
-                .receipt(&run.store, &run.id, Phase::Apply, run.generation, chunk)
-                .await?
-                .is_some();
+            || self.runs.receipt(&run.store, &run.id, Phase::Apply, run.generation, chunk).await?.is_some();
         if !done {
             let receipt = self.take_back(&run, chunk).await?;
             self.runs.put_receipt(&run.store, &run.id, &receipt, &mut Cost::default()).await?;
@@ -138,7 +134,9 @@ impl ImportStep {
             (None, None) => Ok(()),
             (_, Some(now)) if now.version != version => return Ok(false),
             (Some(_), None) => return Ok(false),
-            (None, Some(now)) => return self.wrote(self.catalog.delete(&run.store, &now.key, version, cost).await),
+            (None, Some(now)) => {
+                return self.wrote(self.catalog.delete(&run.store, &now.key, version, cost).await);
+            }
             (Some(before), Some(_)) => {
                 let back = StoredRecord { version: version + 1, written_run: run.id.clone(), ..before };
                 let expect = Expect::Version(version);

@@ -17,8 +17,12 @@ pub(super) struct Sums {
 
 /// Adds up what has been done: from what was applied where a run has come that far, else from what was planned.
 pub(super) fn sum(planned: &[Receipt], applied: &[Receipt]) -> Sums {
-    let mut sums =
-        Sums { counts: Counts::default(), warnings: CodeCounts::new(), cost: Cost::default(), stopped: false };
+    let mut sums = Sums {
+        counts: Counts::default(),
+        warnings: CodeCounts::new(),
+        cost: Cost::default(),
+        stopped: false,
+    };
     for receipt in planned {
         if applied.is_empty() {
             sums.counts.merge(&receipt.counts);
@@ -111,7 +115,9 @@ fn settle(run: &mut Run, sums: &Sums) {
     let early: CodeCounts = run
         .warnings
         .iter()
-        .filter(|(code, _)| matches!(code, Code::RunChunkRetried | Code::InvSkippedNoScope | Code::ConnScopeMissing))
+        .filter(|(code, _)| {
+            matches!(code, Code::RunChunkRetried | Code::InvSkippedNoScope | Code::ConnScopeMissing)
+        })
         .map(|(code, n)| (*code, *n))
         .collect();
     run.warnings = sums.warnings.clone();
@@ -126,7 +132,9 @@ fn settle(run: &mut Run, sums: &Sums) {
 
 fn needs_a_look(run: &Run) -> bool {
     let failed = run.counts.0.values().any(|outcomes| {
-        [Outcome::Failed, Outcome::Blocked].iter().any(|outcome| outcomes.get(outcome).is_some_and(|n| *n > 0))
+        [Outcome::Failed, Outcome::Blocked]
+            .iter()
+            .any(|outcome| outcomes.get(outcome).is_some_and(|n| *n > 0))
     });
     failed || run.warnings.keys().any(|code| code.severity() >= Severity::Warning)
 }

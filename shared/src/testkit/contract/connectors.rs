@@ -78,7 +78,7 @@ async fn a_state_works_once_whoever_comes_at_once(connectors: &dyn ConnectorStor
         join_all((0..50).map(|_| connectors.consume_state(hash, PROVIDER, &shop, cookie, at(1)))).await;
     let used: Vec<_> = used.into_iter().collect::<Result<_, _>>()?;
     let winners: Vec<_> = used.into_iter().flatten().collect();
-    assert_eq!(winners, [pending.clone()]);
+    assert_eq!(winners, std::slice::from_ref(&pending));
     assert_eq!(connectors.peek_state(hash).await?, None);
     Ok(())
 }
@@ -104,7 +104,12 @@ async fn a_state_works_for_its_owner_in_time_and_nobody_else(connectors: &dyn Co
     Ok(())
 }
 
-async fn claim(connectors: &dyn ConnectorStore, shop: &ShopDomain, store: &StoreId, now: u64) -> Result<bool, PortError> {
+async fn claim(
+    connectors: &dyn ConnectorStore,
+    shop: &ShopDomain,
+    store: &StoreId,
+    now: u64,
+) -> Result<bool, PortError> {
     connectors.claim_shop(PROVIDER, shop, store, &samples::install(), at(now), at(now + 60)).await
 }
 

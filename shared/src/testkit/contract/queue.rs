@@ -76,7 +76,10 @@ async fn more_than_one_call_holds_arrive_all(queue: &dyn StepQueue, receiver: &d
     Ok(())
 }
 
-async fn a_delayed_message_does_not_arrive_at_once(queue: &dyn StepQueue, receiver: &dyn Receiver) -> Checked {
+async fn a_delayed_message_does_not_arrive_at_once(
+    queue: &dyn StepQueue,
+    receiver: &dyn Receiver,
+) -> Checked {
     // Above the longest delay, which it is cut to.
     let late = message(Step::Extract).await?;
     queue.send(&[late], Duration::from_secs(5_000)).await?;

@@ -64,7 +64,11 @@ async fn of_many_that_begin_at_once_one_gets_the_lock(runs: &dyn RunStore) -> Ch
     let holder = &wanted[new[0]].id;
     for (n, began) in began.iter().enumerate().filter(|(n, _)| *n != new[0]) {
         assert_eq!(*began, Began::Busy(holder.clone()));
-        assert_eq!(runs.load(&store, PROVIDER, &wanted[n].id).await?, None, "lock without run, or run without lock");
+        assert_eq!(
+            runs.load(&store, PROVIDER, &wanted[n].id).await?,
+            None,
+            "lock without run, or run without lock"
+        );
     }
     assert_eq!(runs.active(&store, PROVIDER).await?.as_ref(), Some(holder));
     Ok(())
@@ -160,7 +164,10 @@ async fn lists_go_newest_first_by_pages_and_cursors_stay_in_their_list(runs: &dy
     assert_eq!(runs.list(&store, PROVIDER, None, 7).await?.next, None);
     for garbage in ["", "x", "%", "AAAAAAAAAAAAAAAA"] {
         let refused = runs.list(&store, PROVIDER, Some(garbage.to_owned()), 3).await;
-        assert!(matches!(refused, Err(PortError::Malformed { what: "cursor", .. })), "{garbage}: {refused:?}");
+        assert!(
+            matches!(refused, Err(PortError::Malformed { what: "cursor", .. })),
+            "{garbage}: {refused:?}"
+        );
     }
     assert!(runs.list(&other, PROVIDER, None, 3).await?.items.is_empty());
     Ok(())

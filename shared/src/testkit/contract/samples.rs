@@ -11,7 +11,9 @@ use crate::adapters::system::SystemRandom;
 use crate::domain::connection::{Connector, Installation, PendingConnect};
 use crate::domain::ids::{InstallId, InvalidId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
 use crate::domain::plan::{CodeCounts, Counts, Outcome};
-use crate::domain::record::{Child, Kind, MAPPER_VERSION, Record, RecordKey, Resource, Source, Standing, StoredRecord};
+use crate::domain::record::{
+    Child, Kind, MAPPER_VERSION, Record, RecordKey, Resource, Source, Standing, StoredRecord,
+};
 use crate::domain::run::{ChunkId, Cost, Feed, PageSpan, Phase, Receipt, Run, RunKind, RunState, Wanted};
 use crate::domain::scopes::Scopes;
 use crate::ports::time::Random as _;

@@ -83,9 +83,7 @@ async fn of_many_replacements_of_one_version_one_wins(vault: &dyn TokenVault) ->
     Ok(())
 }
 
-async fn a_deleted_token_cannot_be_read_or_replaced(
-    vault: &dyn TokenVault,
-) -> Checked {
+async fn a_deleted_token_cannot_be_read_or_replaced(vault: &dyn TokenVault) -> Checked {
     let install = samples::install();
     vault.delete(&install).await?;
     vault.create(&install, &token("one")).await?;
