@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 from . import paths, template
@@ -17,24 +18,22 @@ def build(packages: list[str], step: Step) -> dict[str, Path]:
     command = ["cargo", "build", "--release", "--bins", "--message-format=json-render-diagnostics"]
     for package in packages:
         command += ["-p", package]
-    child = subprocess.Popen(
-        command, cwd=paths.ROOT, env={**os.environ, "CARGO_TERM_COLOR": "never"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
     built: dict[str, Path] = {}
-    with child:
-        os.set_blocking(child.stderr.fileno(), False)
-        said = ""
-        for line in child.stdout:
-            said += child.stderr.read() or ""
-            message = json.loads(line)
-            if message["reason"] == "compiler-artifact":
-                step.note(message["target"]["name"])
-                if message.get("executable"):
-                    built[message["target"]["name"]] = Path(message["executable"])
-        os.set_blocking(child.stderr.fileno(), True)
-        said += child.stderr.read() or ""
+    with tempfile.TemporaryFile("w+") as said:
+        child = subprocess.Popen(
+            command, cwd=paths.ROOT, env={**os.environ, "CARGO_TERM_COLOR": "never"}, stdout=subprocess.PIPE, stderr=said, text=True
+        )
+        with child:
+            for line in child.stdout:
+                message = json.loads(line)
+                if message["reason"] == "compiler-artifact":
+                    step.note(message["target"]["name"])
+                    if message.get("executable"):
+                        built[message["target"]["name"]] = Path(message["executable"])
+        said.seek(0)
+        complaint = said.read().strip()
     if child.returncode:
-        raise Failed(f"cargo build failed:\n{said.strip()}")
+        raise Failed(f"cargo build failed:\n{complaint}")
     return built
 
 

@@ -181,7 +181,14 @@ class Stack:
             with step("Deploy infra/template.yaml with IAM on") as current:
                 stack.deploy(binaries, parameters or {})
                 current.result = f"{len(template.functions())} functions"
+            cleanup.callback(stack.keep_function_logs)
             yield stack
+
+    def keep_function_logs(self) -> None:
+        """Writes what the functions logged beside the other logs, before the stack that holds it ends."""
+        with contextlib.suppress(Exception), (self.logs / "functions.log").open("w") as file:
+            for group, line in self.function_logs():
+                file.write(f"{group.rpartition('/')[2]} {line.rstrip()}\n")
 
     def start_simulator(self, binary: Path, shops: dict[str, str], csv: dict[str, Path]) -> None:
         state, port_file = self.work / "simulator", self.work / "simulator.json"

@@ -285,12 +285,11 @@ mod tests {
 
     #[test]
     fn the_same_seed_plans_the_same_faults() {
-        let plan = |seed| {
+        fn plan(seed: u64) -> BTreeMap<usize, Fault> {
             let faults = Faults::default();
             faults.scatter(seed, 5, 100);
-            let plan = faults.inner().plan.clone();
-            plan
-        };
+            std::mem::take(&mut faults.inner().plan)
+        }
         assert_eq!(plan(7), plan(7));
         assert_ne!(plan(7), plan(8));
     }

@@ -1,6 +1,8 @@
 //! The contract suites on the real adapters, over the wire; `shared/tests/contract_fakes.rs` runs the same on the
 //! fakes.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 mod server;
 
 use std::sync::Arc;

@@ -41,8 +41,9 @@ impl RunStore for DynamoRuns {
     async fn begin(&self, run: &Run, idempotency_key: Option<&str>) -> Result<Began, PortError> {
         let header = run_item(run, run.revision)?;
         let lock = pointer_item(&keys::lock(&run.store, run.provider), run);
-        let mut writes =
-            vec![Write::Put(header, Expression::absent()), Write::Put(lock, Expression::absent())];
+        // A lock that is free stays there without a run, so that no role needs the right to delete here.
+        let free = Expression::new("attribute_not_exists(#run)");
+        let mut writes = vec![Write::Put(header, Expression::absent()), Write::Put(lock, free)];
         if let Some(key) = idempotency_key {
             writes.push(Write::Put(idempotency_item(run, key), Expression::absent()));
         }
@@ -78,21 +79,19 @@ impl RunStore for DynamoRuns {
             .with(":doc", s(run_doc(run)?))
             .with(":next", n(run.revision + 1));
         let unchanged = Expression::new("#rev = :rev").with(":rev", n(run.revision));
-        // Looked up first, because what has ended is noted on later, too, by roles that may not delete.
-        let mut frees_lock =
-            run.state.is_final() && self.active(&run.store, run.provider).await?.as_ref() == Some(&run.id);
+        let mut frees_lock = run.state.is_final();
         if frees_lock {
             let lock = keys::lock(&run.store, run.provider);
             let ours = Expression::new("#run = :run").with(":run", s(run.id.as_str()));
             let writes = vec![
                 Write::Update(header.clone(), change.clone(), unchanged.clone()),
-                Write::Delete(lock, ours),
+                Write::Update(lock, Expression::new("REMOVE #run"), ours),
             ];
             if let Err(reasons) = self.table.transact(writes).await? {
                 if refused(&reasons, 0).is_some() {
                     return Err(PortError::Conflict);
                 }
-                // The lock went meanwhile, and nobody can give it back: the header is all there is to save.
+                // It does not hold the lock, and nobody can give it back to it: the header is all there is to save.
                 frees_lock = false;
             }
         }
@@ -137,7 +136,7 @@ impl RunStore for DynamoRuns {
 
     async fn active(&self, store: &StoreId, provider: ProviderId) -> Result<Option<RunId>, PortError> {
         let lock = self.table.get(&keys::lock(store, provider), true).await?;
-        lock.map(|lock| read_pointer(&lock)).transpose()
+        lock.filter(|lock| lock.contains_key("run")).map(|lock| read_pointer(&lock)).transpose()
     }
 
     async fn put_receipt(

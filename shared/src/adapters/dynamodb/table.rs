@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put, ReturnValue,
+    AttributeValue, CancellationReason, KeysAndAttributes, Put, ReturnValue,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 
@@ -97,8 +97,6 @@ pub enum Write {
     Put(Item, Expression),
     /// Changes attributes of an item, or makes it.
     Update(Key, Expression, Expression),
-    /// Deletes an item.
-    Delete(Key, Expression),
 }
 
 /// What to look for in one partition.
@@ -373,16 +371,6 @@ impl Table {
                     .condition_expression(&condition.text)
                     .build();
                 part.update(update.map_err(|error| self.misbuilt(error))?)
-            }
-            Write::Delete(key, condition) => {
-                let delete = Delete::builder()
-                    .table_name(&self.name)
-                    .set_key(Some(key_item(&key)))
-                    .set_expression_attribute_names(Expression::names([&condition]))
-                    .set_expression_attribute_values(Expression::values([&condition]))
-                    .condition_expression(condition.text)
-                    .build();
-                part.delete(delete.map_err(|error| self.misbuilt(error))?)
             }
         }
         .build())

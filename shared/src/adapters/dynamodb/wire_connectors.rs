@@ -198,3 +198,28 @@ pub fn read_history(store: &StoreId, provider: ProviderId, item: &Item) -> Resul
         reason: record.reason,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::domain::connection::ConnectorState;
+
+    /// Items of this form are in the table for as long as a store is connected.
+    #[test]
+    fn a_connector_of_the_first_version_still_reads() {
+        let doc = r#"{"installation":{"id":"ins_00000000000000000000000000000001","shop":"acme.myshopify.com",
+            "shop_id":7,"shop_name":"Acme","primary_domain":"acme.example","currency":"EUR","plan":"Basic",
+            "scopes":"read_inventory,read_products","connected_at":"2026-09-21T14:13:20Z"},
+            "last_attempt":{"shop":"other.myshopify.com","reason":"shop_in_use","at":"2026-09-21T14:13:20Z"},
+            "updated_at":"2026-09-21T14:13:20Z"}"#;
+        let stored: Item =
+            HashMap::from([("v".to_owned(), n(1)), ("rev".to_owned(), n(4)), ("doc".to_owned(), s(doc))]);
+        let store = StoreId::for_test("s1").unwrap();
+        let connector = read_connector(&store, ProviderId::Shopify, &stored).unwrap();
+        assert_eq!((connector.revision, connector.state()), (4, ConnectorState::Live));
+        assert_eq!(connector.last_attempt.map(|attempt| attempt.reason), Some(Reason::ShopInUse));
+        assert!(connector.installation.unwrap().scopes.allows("read_products"));
+    }
+}

@@ -251,3 +251,61 @@ pub fn page_item(store: &StoreId, key: &PageKey, bytes: Vec<u8>, now: Timestamp)
 pub fn read_page(item: &Item) -> Result<Vec<u8>, PortError> {
     Ok(Reader::new("page of a run", item, 1..=u64::from(V))?.bytes("b")?.to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    const GOLDEN_RUN: &str = r#"{"kind":"import","state":"applying","source":{"provider":"shopify","shop_id":7},
+        "shop_domain":"acme.myshopify.com","install":"ins_00000000000000000000000000000001","currency":"EUR",
+        "wanted":["warehouses","products"],"requested_by":"someone","created_at":"2026-09-21T14:13:20Z",
+        "updated_at":"2026-09-21T14:13:21Z","cancel_requested":false,"feeds":{"products":{"handle":"gid://b/1",
+        "attempt":1,"objects":5,"roots":2,"moved_at":"2026-09-21T14:13:20Z","ready":true,
+        "file":{"url":"https://files.example/1","size":9},"chunks":1,"joined":false}},"generation":0,"stage":1,
+        "handed_off":true,"poll_hop":3,"state_since":"2026-09-21T14:13:20Z","announced":{"products":2},
+        "counts":{"products":{"created":2}},"warnings":{"MED_NOT_READY":1},
+        "cost":{"catalogue_writes":2,"write_units":40,"read_units":1.5}}"#;
+
+    const GOLDEN_RECEIPT: &str = r#"{"phase":"apply","generation":0,"chunk":{"feed":"products","index":3},"lines":9,
+        "roots":3,"orphans":0,"whole":true,"skipped":false,"counts":{"products":{"updated":3}},"warnings":{},
+        "cost":{"catalogue_writes":3,"write_units":9,"read_units":0.5},
+        "pages":[{"first":1,"last":5,"entries":3}],"result_pages":0,"journal_pages":1}"#;
+
+    fn stored(doc: &str) -> Item {
+        HashMap::from([
+            ("pk".to_owned(), s("S#s1#shopify")),
+            ("sk".to_owned(), s("RUN#run_00000000000000000000000000000002")),
+            ("v".to_owned(), n(1)),
+            ("rev".to_owned(), n(4)),
+            ("run".to_owned(), s("run_00000000000000000000000000000002")),
+            ("doc".to_owned(), s(doc)),
+        ])
+    }
+
+    /// Items of this form are in the table while a release is rolled out, and for as long as they live.
+    #[test]
+    fn items_of_the_first_version_still_read() {
+        let store = StoreId::for_test("s1").unwrap();
+        let run = read_run(&store, ProviderId::Shopify, &stored(GOLDEN_RUN)).unwrap();
+        assert_eq!((run.revision, run.state, run.poll_hop), (4, RunState::Applying, 3));
+        assert_eq!(run.feeds[&Feed::Products].file.as_ref().map(|file| file.size), Some(9));
+        let again = read_run(&store, ProviderId::Shopify, &run_item(&run, 4).unwrap()).unwrap();
+        assert_eq!(again, run);
+        let receipt = read_receipt(&stored(GOLDEN_RECEIPT)).unwrap();
+        assert_eq!((receipt.phase, receipt.chunk.index, receipt.journal_pages), (Phase::Apply, 3, 1));
+    }
+
+    #[test]
+    fn an_item_of_a_later_form_is_refused() {
+        let store = StoreId::for_test("s1").unwrap();
+        let mut later = stored(GOLDEN_RUN);
+        later.insert("v".to_owned(), n(2));
+        assert!(matches!(
+            read_run(&store, ProviderId::Shopify, &later),
+            Err(PortError::Malformed { what: "run", .. })
+        ));
+        assert!(read_receipt(&later).is_err());
+    }
+}

@@ -10,7 +10,7 @@ use crate::domain::plan::{
 };
 use crate::domain::record::{Digest, Kind, RecordKey, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState};
-use crate::domain::warning::{Code, Severity};
+use crate::domain::warning::Code;
 use crate::ports::provider::{MAX_JOINED_BYTES, RangeReader, RangeTally, SourceItem};
 use crate::ports::runs::PageKind;
 
@@ -277,7 +277,7 @@ impl<'a> Planner<'a> {
         self.keep(entry, compared, cost).await
     }
 
-    /// Counts a decision, and writes it down unless it says nothing.
+    /// Counts a decision, and writes it down unless the record is unchanged.
     pub async fn keep(
         &mut self,
         mut entry: PlanEntry,
@@ -292,8 +292,7 @@ impl<'a> Planner<'a> {
         entry.codes.sort_unstable();
         entry.codes.dedup();
         entry.diff = compared.diff;
-        let telling = entry.codes.iter().any(|code| code.severity() >= Severity::Warning);
-        if entry.outcome != Outcome::Unchanged || telling {
+        if entry.outcome != Outcome::Unchanged {
             self.writer.push(&entry, cost).await?;
         }
         Ok(())
