@@ -1,6 +1,8 @@
 //! P8 and P9 in one process: whatever is cut off, delivered twice or out of order, the store ends as after one clean
 //! run, byte for byte, and so do the run's numbers.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 #[expect(dead_code, reason = "each test file uses its part of the world")]
 mod world;
 

@@ -1,5 +1,7 @@
 //! Runs from beginning to end, on fakes: import.md §2, §4, §6 and the promises P8–P10 of one process.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 mod world;
 
 use serde_json::json;

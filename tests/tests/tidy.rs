@@ -1,6 +1,8 @@
 //! The house rules that a compiler does not hold: which part may know which, what may not be said where, how long a
 //! file may be.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

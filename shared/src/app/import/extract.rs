@@ -58,7 +58,7 @@ impl ImportStep {
             self.save(&mut run).await?;
         }
         for feed in self.extract.feeds_for(&run.wanted) {
-            if run.feeds.get(&feed).is_none() {
+            if !run.feeds.contains_key(&feed) {
                 let handle = self.extract.start_feed(&access, feed, &Self::context(&run)).await?;
                 run.feeds.insert(feed, self.fresh(handle, 1));
                 self.save(&mut run).await?;

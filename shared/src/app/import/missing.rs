@@ -24,7 +24,7 @@ impl ImportStep {
     ) -> Result<Receipt, StepError> {
         let receipts = self.runs.receipts(&run.store, &run.id, Phase::Plan, run.generation).await?;
         let mut planner = Planner::new(run, self.place(run, chunk));
-        let preview = PreviewPlan::of(self, run).await?;
+        let mut preview = PreviewPlan::of(self, run).await?;
         for (kind, feed) in [
             (Kind::Warehouse, Feed::Locations),
             (Kind::Product, Feed::Products),
@@ -45,7 +45,7 @@ impl ImportStep {
                 continue;
             }
             for external_id in gone {
-                self.plan_gone(run, kind, external_id, &mut planner, &preview, cost).await?;
+                self.plan_gone(run, kind, external_id, &mut planner, &mut preview, cost).await?;
             }
         }
         planner.finish(chunk, run.generation, cost).await
@@ -109,7 +109,7 @@ impl ImportStep {
         kind: Kind,
         external_id: u64,
         planner: &mut Planner<'_>,
-        preview: &PreviewPlan,
+        preview: &mut PreviewPlan,
         cost: &mut Cost,
     ) -> Result<(), StepError> {
         let keys: Vec<RecordKey> = with_parts(kind)

@@ -1,5 +1,6 @@
 //! Planning: one chunk is read, mapped and compared with what is stored. Nothing but the plan is written.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use super::pages::{Chunk, EntryWriter};
@@ -130,7 +131,7 @@ impl ImportStep {
     ) -> Result<Option<Receipt>, StepError> {
         let place = self.place(run, chunk);
         let mut items = self.open(run, chunk, cost).await?;
-        let preview = PreviewPlan::of(self, run).await?;
+        let mut preview = PreviewPlan::of(self, run).await?;
         let names =
             if chunk.feed == Feed::Locations { self.local_warehouse_names(run).await? } else { Vec::new() };
         let mut planner = Planner::new(run, place);
@@ -369,10 +370,13 @@ impl Promise {
     }
 }
 
+/// Promises by what they are about.
+type Promises = HashMap<(Kind, u64), Promise>;
+
 /// The plan of the preview that a run carries out.
 pub(super) struct PreviewPlan {
     receipts: Option<(crate::domain::ids::RunId, u32, Vec<Receipt>)>,
-    pages: tokio::sync::Mutex<BTreeMap<(ChunkId, u32), HashMap<(Kind, u64), Promise>>>,
+    pages: BTreeMap<(ChunkId, u32), Promises>,
 }
 
 impl PreviewPlan {
@@ -384,20 +388,20 @@ impl PreviewPlan {
             let all = step.runs.receipts(&run.store, id, Phase::Plan, preview.generation).await?;
             receipts = Some((preview.id, preview.generation, all));
         }
-        Ok(Self { receipts, pages: tokio::sync::Mutex::default() })
+        Ok(Self { receipts, pages: BTreeMap::new() })
     }
 
     /// What the preview said of some records; none where the run carries out no preview. Only the pages whose span
     /// of ids meets the records' are read, each once.
     pub async fn entries(
-        &self,
+        &mut self,
         step: &ImportStep,
         run: &Run,
         keys: &[RecordKey],
         cost: &mut Cost,
-    ) -> Result<Option<HashMap<(Kind, u64), Promise>>, StepError> {
+    ) -> Result<Option<Promises>, StepError> {
         let Some((preview, generation, receipts)) = &self.receipts else { return Ok(None) };
-        let mut pages = self.pages.lock().await;
+        let pages = &mut self.pages;
         let mut found = HashMap::new();
         for receipt in receipts {
             for (number, span) in (0u32..).zip(&receipt.pages) {
@@ -405,25 +409,27 @@ impl PreviewPlan {
                 if !keys.iter().any(meets) {
                     continue;
                 }
-                if !pages.contains_key(&(receipt.chunk, number)) {
-                    let place = Chunk {
-                        runs: step.runs.as_ref(),
-                        store: &run.store,
-                        run: preview,
-                        chunk: receipt.chunk,
-                        generation: *generation,
-                    };
-                    let entries = place.entries(PageKind::Plan, number, cost).await?;
-                    let promises = entries.into_iter().map(|entry| {
-                        let promise = Promise::new(entry.outcome, entry.source, entry.version);
-                        ((entry.kind, entry.external_id), promise)
-                    });
-                    pages.insert((receipt.chunk, number), promises.collect());
-                }
-                let page = pages.get(&(receipt.chunk, number));
+                let page = match pages.entry((receipt.chunk, number)) {
+                    Entry::Occupied(page) => page.into_mut(),
+                    Entry::Vacant(page) => {
+                        let place = Chunk {
+                            runs: step.runs.as_ref(),
+                            store: &run.store,
+                            run: preview,
+                            chunk: receipt.chunk,
+                            generation: *generation,
+                        };
+                        let entries = place.entries(PageKind::Plan, number, cost).await?;
+                        let promises = entries.into_iter().map(|entry| {
+                            let promise = Promise::new(entry.outcome, entry.source, entry.version);
+                            ((entry.kind, entry.external_id), promise)
+                        });
+                        page.insert(promises.collect())
+                    }
+                };
                 for key in keys.iter().filter(|key| meets(key)) {
                     let id = (key.kind, key.external_id);
-                    if let Some(promise) = page.and_then(|page| page.get(&id)) {
+                    if let Some(promise) = page.get(&id) {
                         found.insert(id, *promise);
                     }
                 }
