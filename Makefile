@@ -11,7 +11,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z]*\):.*## /  make \1  /p' Makefile
 
 demo: ## watch a store connect, import, rerun, undo, disconnect (ONCE=1 ends it after the story, CATALOGUE=export.csv brings your own)
-	@$(LOCAL) demo $(if $(ONCE),--once) $(if $(CATALOGUE),--catalogue "$(CATALOGUE)") $(ARGS)
+	@$(LOCAL) demo $(if $(ONCE),--once) $(if $(CATALOGUE),--catalogue "$(CATALOGUE)") $(if $(PRODUCTS),--products $(PRODUCTS)) $(ARGS)
 
 test: ## the gate: format, clippy, template, documents, tests, one deployed scenario
 	@$(LOCAL) test $(ARGS)

@@ -13,9 +13,9 @@ from .processes import Failed
 SIMULATOR = "shopify-simulator"
 
 
-def build(packages: list[str], step: Step) -> dict[str, Path]:
-    """Builds the packages' binaries in release form; answers binary name → file."""
-    command = ["cargo", "build", "--release", "--bins", "--message-format=json-render-diagnostics"]
+def build(packages: list[str], step: Step, kind: tuple[str, ...] = ("--bins",)) -> dict[str, Path]:
+    """Builds the packages' binaries, or another kind of target, in release form; answers name → file."""
+    command = ["cargo", "build", "--release", *kind, "--message-format=json-render-diagnostics"]
     for package in packages:
         command += ["-p", package]
     built: dict[str, Path] = {}

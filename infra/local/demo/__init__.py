@@ -62,15 +62,17 @@ def end(screen: Console, checks: Checks, report: Report) -> None:
 
 def stay(screen: Console, stack: Stack, merchant: Merchant) -> None:
     """Leaves the stack running, with what is needed to go on alone."""
-    card = f"{stack.url}/stores/{STORE}/connectors/{PROVIDER}"
+    store = f"{stack.url}/stores/{STORE}"
+    signed = 'curl -s -H "Authorization: Bearer $TOKEN"'
+    body = f"""-H "Content-Type: application/json" -d '{{"shop":"{LABEL}","method":"oauth"}}'"""
     screen.print("\n[bold]The stack keeps running.[/] The shop is disconnected, the imported catalogue is still there.")
     screen.print(up.addresses(stack, [LABEL]))
     screen.print("\n[bold]Try it[/] [dim](the token is good for twelve hours)[/]")
     for line in (
         f"TOKEN='{merchant.token}'",
-        f'curl -s -H "Authorization: Bearer $TOKEN" {card}',
-        f'curl -s -H "Authorization: Bearer $TOKEN" "{stack.url}/stores/{STORE}/catalog/products?limit=3"',
-        f'curl -s -i -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d \'{{"shop":"{LABEL}","method":"oauth"}}\' {card}/configure',
+        f"{signed} {store}/connectors/{PROVIDER}",
+        f'{signed} "{store}/catalog/products?limit=3"',
+        f"{signed} {body} {store}/connectors/{PROVIDER}/configure",
     ):
         screen.print(f"  {line}", markup=False, soft_wrap=True)
     screen.print("\nCtrl-C ends it and every process it started.")

@@ -54,15 +54,17 @@ class Connection:
     def card(self, card: dict) -> None:
         shop = card.get("shop") or {}
         rows = {
-            "state": f"[{STATES[card['state']]}]{card['state']}[/]" + (f" [dim]{card['reason']}[/]" if card.get("reason") else ""),
+            "state": f"[{STATES[card['state']]}]{card['state']}[/]" + (f": {card['reason']}" if card.get("reason") else ""),
             "our store": escape(f"{card['store'].get('name', '')} ({card['store']['id']})".strip()),
-            "account": escape(shop.get("account", "–")),
-            "shop": escape(f"{shop['domain']} · {shop['primary_domain']} · id {shop['id']}") if shop else "–",
-            "plan, currency": escape(f"{shop['plan']}, {shop['currency']}") if shop else "–",
-            "scopes": escape(", ".join(card["scopes"]["granted"]) or "–"),
-            "next": escape("; ".join(each["detail"] for each in card["suggestions"]) or "–"),
         }
+        if shop:
+            rows["account"] = f"{escape(shop['account'])} [dim]· {escape(shop['plan'])} plan · {shop['currency']}[/]"
+            rows["shop"] = f"{shop['domain']} [dim]· {shop['primary_domain']} · id {shop['id']}[/]"
+            rows["scopes"] = ", ".join(card["scopes"]["granted"])
+        rows["next"] = escape(" ".join(each["detail"] for each in card["suggestions"]))
         self.show.facts(rows)
+        if not shop:
+            return
         table = self.show.table("resource", "", "needs")
         for each in card["capabilities"]:
             table.add_row(each["resource"], f"[{CAPABILITIES[each['status']]}]{each['status']}[/]", f"[dim]{', '.join(each['needs'])}[/]")

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -22,6 +23,9 @@ OUTCOMES = {
     "failed": "bold red",
 }
 RESOURCES = ("warehouses", "products", "variants", "media", "stock", "metafields", "categories", "memberships")
+# A record of each resource, as one says it; what hangs on a product carries the product's title.
+SINGULAR = {"warehouses": "warehouse", "products": "product", "stock": "stock of", "metafields": "metafields of", "categories": "category"}
+CHILD = {"variants": "variant", "media": "medium", "metafields": "metafield", "memberships": "member"}
 SEVERITIES = {"info": "dim", "warning": "yellow", "error": "red", "blocker": "bold red"}
 STATES = {"live": "bold green", "inactive": "yellow", "failed": "bold red"}
 CAPABILITIES = {"ready": "green", "degraded": "yellow", "blocked": "red"}
@@ -39,6 +43,8 @@ def text_of(value: Any, room: int = 60) -> str:
     """A value of a record in one line."""
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         value = ", ".join(text_of(part, room) for part in value)
     elif isinstance(value, dict):
@@ -53,6 +59,9 @@ class Show:
     def __init__(self, console: Console):
         self.console = console
         self.number = 0
+        self.warned: dict[str, int] = {}
+        # Names of what differences only number: locations and products by id.
+        self.names: dict[str, str] = {}
         self.live = console.is_terminal and not os.environ.get("CI")
 
     def banner(self) -> None:
@@ -77,9 +86,7 @@ class Show:
         return made
 
     def put(self, table: Table) -> None:
-        frame = Table.grid(padding=(0, 0, 0, 2))
-        frame.add_row("", table)
-        self.console.print(frame)
+        self.console.print(Padding(table, (0, 0, 0, 2), expand=False), soft_wrap=False)
 
     # ---- connection -----------------------------------------------------------------------------
 
@@ -91,18 +98,17 @@ class Show:
 
     # ---- runs -----------------------------------------------------------------------------------
 
-    def counts(self, run: dict) -> None:
-        """Numbers by resource and outcome."""
+    def counts(self, run: dict, in_shop: dict[str, int] | None = None) -> None:
+        """Numbers by resource and outcome, beside those of the shop."""
         counts = run["counts"]
         used = [name for name in OUTCOMES if any(outcomes.get(name) for outcomes in counts.values())]
-        announced = run.get("announced") or {}
-        table = self.table("", *(["in the shop"] if announced else []), *used, numbers=("in the shop", *used))
+        table = self.table("", *(["in the shop"] if in_shop else []), *used, numbers=("in the shop", *used))
         for resource in RESOURCES:
             if resource not in counts:
                 continue
             row = [resource]
-            if announced:
-                row.append(f"[dim]{announced[resource]:,}[/]" if resource in announced else "")
+            if in_shop:
+                row.append(f"[dim]{in_shop[resource]:,}[/]")
             for name in used:
                 number = counts[resource].get(name, 0)
                 row.append(f"[{OUTCOMES[name]}]{number:,}[/]" if number else "[dim]·[/]")
@@ -110,15 +116,19 @@ class Show:
         self.put(table)
 
     def warnings(self, run: dict) -> None:
-        """Warnings by code, with what to do."""
-        if not run["warnings"]:
-            return
-        table = self.table("warning", "times", "what it means", numbers=("times",))
+        """Warnings by code, with what to do; those that were shown before are only counted."""
         order = list(SEVERITIES)
-        for warning in sorted(run["warnings"], key=lambda given: (-order.index(given["severity"]), given["code"])):
-            code = f"[{SEVERITIES[warning['severity']]}]{warning['code']}[/]"
-            table.add_row(code, f"{warning['count']:,}", f"[dim]{escape(warning['remedy'])}[/]")
-        self.put(table)
+        sorts = sorted(run["warnings"], key=lambda given: (-order.index(given["severity"]), given["code"]))
+        news = [warning for warning in sorts if self.warned.get(warning["code"]) != warning["count"]]
+        self.warned |= {warning["code"]: warning["count"] for warning in news}
+        if news:
+            table = self.table("warning", "times", "what it means", numbers=("times",))
+            for warning in news:
+                code = f"[{SEVERITIES[warning['severity']]}]{warning['code']}[/]"
+                table.add_row(code, f"{warning['count']:,}", f"[dim]{escape(warning['remedy'])}[/]")
+            self.put(table)
+        if known := len(sorts) - len(news):
+            self.say(f"[dim]{'and ' if news else ''}{known} warnings as before[/]")
 
     def cost(self, run: dict) -> None:
         """What a run wrote, and what AWS would charge for it."""
@@ -129,37 +139,42 @@ class Show:
             f"{cost['read_units']:,.0f} read units [dim](about ${dollars:.5f} at DynamoDB's list price)[/]"
         )
 
-    def differences(self, records: list[dict], most: int = 40) -> None:
-        """Field by field: what is stored, what the shop has."""
+    def differences(self, records: list[dict], each: int = 5) -> None:
+        """Field by field: what is stored, what the shop has; of each record so many fields."""
         table = self.table("record", "outcome", "field", "before", "", "after")
-        rows = 0
-        for record in records:
-            name = f"{record['resource'].removesuffix('s')} [bold]{escape(text_of(record['label'] or record['external_id'], 34))}[/]"
+        order = list(SINGULAR)
+        for record in sorted(records, key=lambda record: order.index(record["resource"])):
+            name = f"{SINGULAR[record['resource']]} [bold]{escape(text_of(record['label'] or record['external_id'], 34))}[/]"
             outcome = f"[{OUTCOMES[record['outcome']]}]{record['outcome']}[/]"
-            for diff in record["diff"] or [None]:
-                if rows == most:
-                    break
-                if diff is None:
-                    table.add_row(name, outcome, "[dim]as a whole[/]", "", "", "")
-                else:
-                    table.add_row(name, outcome, *self.difference(diff))
+            for diff in record["diff"][:each]:
+                table.add_row(name, outcome, *self.difference(diff))
                 name = outcome = ""
-                rows += 1
+            if not record["diff"]:
+                table.add_row(name, outcome, "[dim]as a whole[/]")
+            if (more := len(record["diff"]) - each) > 0:
+                table.add_row("", "", f"[dim]… and {more} more[/]")
         self.put(table)
-        total = sum(max(len(record["diff"]), 1) for record in records)
-        if total > rows:
-            self.say(f"[dim]… and {total - rows:,} more[/]")
 
-    @staticmethod
-    def difference(diff: dict) -> tuple[str, str, str, str]:
-        field = diff["field"]
-        if diff.get("resource"):
-            child = diff["resource"].removesuffix("s")
-            field = child if field == "*" else f"{child} {field}"
+    def difference(self, diff: dict) -> tuple[str, str, str, str]:
+        field, child = diff["field"], str(diff.get("id"))
+        sides = [diff["before"], diff["after"]]
+        if diff.get("resource") == "memberships":
+            # Members are products, of which only the id is stored; their titles say more.
+            sides = [self.named(child if isinstance(side, dict) else side) for side in sides]
+        if diff.get("resource") == "stock":
+            location = child.partition(":")[2]
+            field += f" [dim]at {escape(self.names.get(location, location))}[/]"
+        elif diff.get("resource"):
+            kind = CHILD[diff["resource"]]
+            field = kind if field == "*" else f"{kind} {field}"
         if diff["kept"]:
             field += " [dim](kept)[/]"
-        before, after = (escape(text_of(diff[side], 44)) for side in ("before", "after"))
+        before, after = (escape(text_of(side, 44)) for side in sides)
         return field, f"[red]{before}[/]", "→", f"[green]{after}[/]"
+
+    def named(self, value: Any) -> Any:
+        """Ids replaced by the names that are known for them."""
+        return [self.named(part) for part in value] if isinstance(value, list) else self.names.get(value, value)
 
     def follow(self, title: str) -> "Follow":
         return Follow(self, title)

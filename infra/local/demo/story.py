@@ -1,18 +1,16 @@
 """The story a merchant would see: connect, look, import, rerun, undo, disconnect. What must hold is checked on the way."""
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from rich.markup import escape
 
-from ..stack import NAME
 from .changes import CODES, KINDS, Changes, Key, Shop
 from .checks import Checks
 from .client import SUCCEEDED, Merchant
 from .compare import Landed, content, unequal_levels, whole
 from .connection import Connection
 from .report import Report
-from .show import RESOURCES, Show
+from .show import RESOURCES, Show, text_of
 
 
 @dataclass
@@ -25,7 +23,6 @@ class Story:
     checks: Checks
     report: Report
     source: dict[str, int] = field(default_factory=dict)
-    titles: dict[str, str] = field(default_factory=dict)
 
     def tell(self) -> None:
         connection = Connection(self.merchant, self.shop, self.show, self.checks)
@@ -55,7 +52,7 @@ class Story:
         return run
 
     def table(self, run: dict) -> None:
-        self.show.counts(run)
+        self.show.counts(run, None if run["kind"] == "undo" else self.shop.counts())
         self.show.warnings(run)
         self.show.cost(run)
 
@@ -67,11 +64,9 @@ class Story:
         self.report.run("preview", run)
         self.table(run)
         records = self.merchant.records(run["run_id"], outcome="created")
-        by_resource = {resource: [record for record in records if record["resource"] == resource] for resource in RESOURCES}
-        for resource, found in by_resource.items():
-            if found:
-                some = ", ".join(record["label"] for record in found[:4] if record["label"])
-                self.show.say(f"[dim]{len(found):,} {resource} records would be new[/]  {escape(some)}{' …' if some and len(found) > 4 else ''}")
+        for resource in ("warehouses", "products", "categories"):
+            labels = [record["label"] for record in records if record["resource"] == resource]
+            self.show.say(f"[dim]new {resource}[/]  {escape(text_of(labels[:5], 90))}{' …' if len(labels) > 5 else ''}")
         self.checks.same(run["status"], "awaiting_review", "the preview ends in awaiting_review")
         self.checks.same(outcomes(run, "created"), self.source, "it would create exactly what the shop has")
         self.checks.same(run["cost"]["catalogue_writes"], 0, "it wrote no catalogue record")
@@ -98,6 +93,8 @@ class Story:
     def landed(self) -> Landed:
         self.show.chapter("What landed", "read back through the catalogue API, held against the shop's own side")
         landed, levels = Landed.read(self.merchant), self.shop.levels()
+        self.show.names = {row["external_id"]: row["fields"]["name"] for row in landed.rows["warehouses"]}
+        self.show.names |= {row["external_id"]: row["fields"]["title"] for row in landed.rows["products"] + landed.rows["categories"]}
         counts = landed.counts()
         self.report.told["landed"] = counts
         table = self.show.table("", "in the shop", "in the store", numbers=("in the shop", "in the store"))
@@ -125,7 +122,7 @@ class Story:
         run = self.run("Rerun", "run")
         self.reconciles(run)
         records = self.merchant.records(run["run_id"], outcome="missing")
-        self.show.differences(records, 12)
+        self.show.differences(records)
         missing = [record for record in records if record["resource"] == "products"]
         self.checks.same([record["external_id"] for record in missing], [str(gone["product"])], "exactly that product is missing")
         self.checks.hold(all("MISS_IN_SOURCE" in record["codes"] for record in missing), "its code says why", missing)
@@ -135,8 +132,6 @@ class Story:
     def change_rerun_undo(self) -> None:
         self.show.chapter("The shop changes", "one change of each kind")
         before = Landed.read(self.merchant, "all")
-        self.titles = {row["external_id"]: row["fields"]["title"] for row in before.rows["products"] + before.rows["categories"]}
-        self.titles |= {row["external_id"]: row["fields"]["name"] for row in before.rows["warehouses"]}
         changes = self.shop.one_of_each()
         self.told_changes(changes)
         expected = changes.records(inside(before, "stock", "inventory_item_id"), inside(before, "metafields", "owner"))
@@ -161,8 +156,8 @@ class Story:
         self.report.run("undo", undo)
         self.table(undo)
         self.checks.same(undo["cost"]["catalogue_writes"], rerun["cost"]["catalogue_writes"], "as many records were taken back as were written")
-        self.checks.same({key: content(row) for key, row in self.whole(planned).items()}, {key: content(row) for key, row in was.items()},
-                         "every record is again what it was before the rerun")  # fmt: skip
+        now = {key: content(row) for key, row in self.whole(planned).items()}
+        self.checks.same(now, {key: content(row) for key, row in was.items()}, "every record is again what it was before the rerun")
         self.checks.same(len(self.merchant.catalogue("warehouses")), len(before.rows["warehouses"]), "the warehouses are the same ones")
         self.checks.same(self.merchant.run(rerun["run_id"]).get("undone_by"), undo["run_id"], "the rerun names the run that undid it")
 
@@ -198,9 +193,12 @@ class Story:
         table = self.show.table("the merchant …", "", "before", "", "after")
         for change in changes.applied:
             subject = change.get("location") if change["kind"] == "location_rename" else change.get("product")
-            name = self.titles.get(str(subject), f"{subject}")
+            name = escape(self.show.names.get(str(subject)) or change.get("after") or str(subject))
+            if change["kind"].startswith("collection_"):
+                name += f" [dim]({escape(self.show.names.get(str(change['collection']), ''))})[/]"
             before, after = (escape(str(change.get(side) or "")) for side in ("before", "after"))
-            table.add_row(KINDS[change["kind"]], f"[bold]{escape(name)}[/]", f"[red]{before}[/]", "→" if after and before else "", f"[green]{after}[/]")
+            arrow = "→" if before and after else ""
+            table.add_row(KINDS[change["kind"]], f"[bold]{name}[/]", f"[red]{before}[/]", arrow, f"[green]{after}[/]")
         self.show.put(table)
         if changes.impossible:
             self.show.say(f"[dim]nothing in this shop suits: {', '.join(changes.impossible)}[/]")

@@ -19,7 +19,7 @@ from .canary import Canary, selftest
 from .faults import Faults
 from .strangers import strangers
 
-SHOPS = {"acme": "generated:30:1", "twin": "generated:60:7"}
+SHOPS = {"acme": "generated:30:1", "twin": "generated:40:7"}
 # Small ranges, so that a small shop is read by many steps.
 PARAMETERS = {"ChunkBytes": "65536"}
 
@@ -42,7 +42,7 @@ class Scenario:
     """Plays every part on one stack, in an order that lets later parts use what earlier ones left."""
 
     def __init__(self, stack: Stack, checks: Checks):
-        self.stack, self.checks = stack, checks
+        self.stack, self.checks, self.began = stack, checks, time.monotonic()
         self.evidence = Evidence()
         self.canary = Canary(stack, self.evidence)
 
@@ -50,7 +50,7 @@ class Scenario:
         return Merchant(self.stack, store, self.evidence)
 
     def heading(self, text: str) -> None:
-        self.checks.console.print(f"[bold]{text}[/]")
+        self.checks.console.print(f"[bold]{text}[/] [dim]at {time.monotonic() - self.began:.0f} s[/]")
 
     def play(self) -> None:
         selftest(self.checks)

@@ -65,13 +65,13 @@ class BadInput:
 
     def queries(self) -> None:
         merchant, imports = self.merchant, f"{self.merchant.connector}/imports"
-        paths = [f"{base}?limit={limit}" for base in (imports, "/catalog/products") for limit in ("0", "-1", "x", "100000", "1e3", "")]
+        paths = [f"{base}?limit={limit}" for base in (imports, "/catalog/products") for limit in ("0", "-1", "x", "100000", "1e3")]
         self.refused("limits out of bounds are refused", [(path, merchant.call("GET", path)) for path in paths])
         foreign = ["x", "00", "AAAA", "%00", json.dumps({"run": "x"}).encode().hex()]
         paths = [f"{base}?cursor={cursor}" for base in (imports, "/catalog/products", "/catalog/stock") for cursor in foreign]
         self.refused("cursors of no list are refused", [(path, merchant.call("GET", path)) for path in paths])
         paths = [
-            "/catalog/orders", "/catalog/products/7", "/catalog/products/..%2f", "/catalog/products?standing=gone", "/catalog/products?x=1",
+            "/catalog/orders", "/catalog/products/7", "/catalog/products/%2e%2e", "/catalog/products?standing=gone", "/catalog/products?x=1",
             f"{imports}/run_x", f"{imports}/run_{'g' * 32}", "/connectors/amazon", "/connectors/amazon/history", f"{imports}?x=1",
         ]  # fmt: skip
         self.refused("paths and parameters that do not exist are refused", [(path, merchant.call("GET", path)) for path in paths])

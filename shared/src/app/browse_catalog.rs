@@ -18,6 +18,7 @@ const ANSWER_BYTES: usize = 3 * 1024 * 1024;
 
 /// Which records to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "snake_case"))]
 pub enum StandingFilter {
     /// Those in the shop.
     #[default]
@@ -75,6 +76,11 @@ pub struct BrowseCatalog {
 }
 
 impl BrowseCatalog {
+    /// What can be listed.
+    pub fn resources() -> impl Iterator<Item = Resource> {
+        Resource::ALL.into_iter().filter(|resource| place_of(*resource).is_some())
+    }
+
     /// Lists records (products, categories, warehouses) or what is inside them (stock, media, metafields).
     /// A list of products or categories counts their children (`variants_count`) and leaves them out.
     pub async fn list(

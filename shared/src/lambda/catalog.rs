@@ -11,8 +11,14 @@ use crate::domain::record::Resource;
 pub async fn catalog(app: Arc<BrowseCatalog>, call: Call) -> Result<Response, AppError> {
     let caller = call.caller()?;
     let resource = call.path("resource").and_then(Resource::parse).ok_or_else(AppError::not_found)?;
-    if let Some(id) = call.path("id") {
-        return json(200, &app.one(&caller.store, resource, id).await?);
+    match call.route() {
+        "GET /stores/{store_id}/catalog/{resource}" => {}
+        "GET /stores/{store_id}/catalog/{resource}/{id}" => {
+            call.query(&[])?;
+            let id = call.path("id").unwrap_or_default();
+            return json(200, &app.one(&caller.store, resource, id).await?);
+        }
+        _ => return Err(AppError::not_found()),
     }
     let query = call.query(&["cursor", "limit", "standing"])?;
     let standing = match query.get("standing") {

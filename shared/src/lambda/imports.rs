@@ -47,6 +47,9 @@ pub struct Started {
     pub run_id: String,
 }
 
+/// What every route begins with.
+const BASE: &str = "/stores/{store_id}/connectors/{provider}/imports";
+
 fn run_id(call: &Call) -> Result<RunId, AppError> {
     let text = call.path("run_id").unwrap_or_default();
     RunId::parse(text).map_err(|_| AppError::not_found())
@@ -57,21 +60,25 @@ pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError
     let caller = call.caller()?;
     let provider = call.provider()?;
     let asker = Asker { store: &caller.store, provider, subject: &caller.subject };
-    let route = call.route().rsplit_once("/imports").map_or("", |(_, rest)| rest);
-    let post = call.route().starts_with("POST ");
-    match (post, route) {
-        (true, "") => {
+    let (method, path) = call.route().split_once(' ').unwrap_or_default();
+    let route = path.strip_prefix(BASE).ok_or_else(AppError::not_found)?;
+    match (method, route) {
+        ("POST", "") => {
+            call.query(&[])?;
             let body: StartRunBody = call.json()?;
             let run = app.start(asker, start_run(body)?, call.idempotency_key()?).await?;
             json(202, &Started { run_id: run.to_string() })
         }
-        (false, "") => {
+        ("GET", "") => {
             let query = call.query(&["cursor", "limit"])?;
             let cursor = query.get("cursor").map(str::to_owned);
             json(200, &app.list(&caller.store, provider, cursor, query.limit(20, 100)?).await?)
         }
-        (false, "/{run_id}") => json(200, &app.get(&caller.store, provider, &run_id(&call)?).await?),
-        (false, "/{run_id}/records") => {
+        ("GET", "/{run_id}") => {
+            call.query(&[])?;
+            json(200, &app.get(&caller.store, provider, &run_id(&call)?).await?)
+        }
+        ("GET", "/{run_id}/records") => {
             let query = call.query(&["resource", "outcome", "code", "cursor", "limit"])?;
             let filter = RecordFilter {
                 resource: query
@@ -90,11 +97,16 @@ pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError
                 app.records(&caller.store, provider, &run, &filter, query.get("cursor"), limit).await?;
             json(200, &page)
         }
-        (false, "/{run_id}/reconciliation") => {
+        ("GET", "/{run_id}/reconciliation") => {
+            call.query(&[])?;
             json(200, &app.reconciliation(&caller.store, provider, &run_id(&call)?).await?)
         }
-        (true, "/{run_id}/cancel") => json(202, &app.cancel(&caller.store, provider, &run_id(&call)?).await?),
-        (true, "/{run_id}/undo") => {
+        ("POST", "/{run_id}/cancel") => {
+            call.query(&[])?;
+            json(202, &app.cancel(&caller.store, provider, &run_id(&call)?).await?)
+        }
+        ("POST", "/{run_id}/undo") => {
+            call.query(&[])?;
             let run = app.undo(asker, &run_id(&call)?, call.idempotency_key()?).await?;
             json(202, &Started { run_id: run.to_string() })
         }

@@ -7,5 +7,7 @@ pub mod connectors;
 pub mod http;
 pub mod import_step;
 pub mod imports;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod problem;
 pub mod trace;

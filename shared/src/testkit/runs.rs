@@ -79,9 +79,11 @@ impl FakeRuns {
         let inner = self.inner();
         let mut text = String::new();
         for run in inner.runs.values() {
-            text.push_str(
-                &run_item(run, run.revision).map_or_else(|e| e.to_string(), |item| format!("{item:?}\n")),
-            );
+            text.push_str(&run_item(run, run.revision).map_or_else(
+                |e| e.to_string(),
+                // An item has no order of its own; two dumps of the same runs must be equal.
+                |item| format!("{:?}\n", item.into_iter().collect::<BTreeMap<_, _>>()),
+            ));
         }
         text.push_str(&format!("{:?}\n{:?}\n{:?}\n", inner.locks, inner.keys, inner.receipts));
         for (key, bytes) in &inner.pages {

@@ -114,7 +114,6 @@ struct StateV1 {
     store: String,
     subject: String,
     created_at: Timestamp,
-    expires_at: Timestamp,
 }
 
 /// The state of a connect attempt. What its use is conditional on stands beside the document.
@@ -128,7 +127,6 @@ pub fn state_item(pending: &PendingConnect) -> Result<Item, PortError> {
         store: pending.store.to_string(),
         subject: pending.subject.clone(),
         created_at: pending.created_at,
-        expires_at: pending.expires_at,
     };
     state.insert("doc".to_owned(), s(to_json("connect state", &record)?));
     // A day after its end, so that a late callback can still be told what happened.
@@ -142,6 +140,9 @@ pub fn read_state(state_hash: &str, item: &Item) -> Result<PendingConnect, PortE
     let record: StateV1 = read.json("doc")?;
     let store =
         StoreId::from_stored(&record.store).map_err(|_| read.malformed("`store` is not one of ours"))?;
+    // The end that the use is conditional on is the only one there is.
+    let until: i128 = read.number("until")?;
+    let expires_at = Timestamp::from_nanosecond(until).map_err(|_| read.malformed("`until` is no time"))?;
     Ok(PendingConnect {
         state_hash: state_hash.to_owned(),
         cookie_hash: read.text("cookie")?.to_owned(),
@@ -150,7 +151,7 @@ pub fn read_state(state_hash: &str, item: &Item) -> Result<PendingConnect, PortE
         shop: ShopDomain::accepted(read.text("shop")?.to_owned()),
         subject: record.subject,
         created_at: record.created_at,
-        expires_at: record.expires_at,
+        expires_at,
     })
 }
 

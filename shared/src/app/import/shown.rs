@@ -145,10 +145,8 @@ pub struct ShownDiff {
     /// The field; `*` for a whole child, `order` for the order of children.
     pub field: String,
     /// What is stored; long values are cut and end in a hash of the whole.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object, nullable))]
     pub before: Value,
     /// What the shop has.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object, nullable))]
     pub after: Value,
     /// Whether both sides had changed it and the store's value was kept.
     pub kept: bool,

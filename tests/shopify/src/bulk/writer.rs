@@ -20,6 +20,12 @@ use crate::shop::lock;
 /// Lines a shuffle keeps back.
 const SHUFFLE_WINDOW: usize = 512;
 
+/// A line that a shuffle keeps back.
+struct Held {
+    parent: Option<String>,
+    line: Vec<u8>,
+}
+
 /// Why writing ended early.
 enum Stop {
     Cancelled,
@@ -128,7 +134,7 @@ struct Lines<'w, 'e, 'd, 'a> {
     out: BufWriter<File>,
     line: Vec<u8>,
     bytes: u64,
-    held: Vec<Vec<u8>>,
+    held: Vec<Held>,
     random: u64,
     /// Write only the lines of this connection: ungrouped files go connection by connection.
     only: Option<usize>,
@@ -260,22 +266,26 @@ impl<'d, 'a> Lines<'_, '_, 'd, 'a> {
         self.job.progress.lines.fetch_add(1, Ordering::Relaxed);
         self.bytes += self.line.len() as u64;
         if self.job.faults.bulk_shuffle {
-            return self.shuffle();
+            return self.shuffle(parent);
         }
         self.out.write_all(&self.line)?;
         Ok(())
     }
 
     /// Keeps a window of lines back and writes one of them at random.
-    fn shuffle(&mut self) -> Result<(), Stop> {
+    fn shuffle(&mut self, parent: Option<&str>) -> Result<(), Stop> {
         let line = std::mem::take(&mut self.line);
-        if self.held.len() < SHUFFLE_WINDOW {
-            self.held.push(line);
-            return Ok(());
-        }
-        let place = self.pick(SHUFFLE_WINDOW);
-        let out = std::mem::replace(&mut self.held[place], line);
-        self.out.write_all(&out)?;
+        self.held.push(Held { parent: parent.map(str::to_owned), line });
+        if self.held.len() > SHUFFLE_WINDOW { self.release() } else { Ok(()) }
+    }
+
+    /// Writes a held line. Siblings keep their order: nothing else in a file tells the order of media or members.
+    fn release(&mut self) -> Result<(), Stop> {
+        let picked = self.pick(self.held.len());
+        let family = &self.held[picked].parent;
+        let eldest = family.as_ref().and_then(|_| self.held.iter().position(|held| held.parent == *family));
+        let out = self.held.remove(eldest.unwrap_or(picked));
+        self.out.write_all(&out.line)?;
         Ok(())
     }
 
@@ -310,9 +320,7 @@ impl<'d, 'a> Lines<'_, '_, 'd, 'a> {
 
     fn finish(mut self) -> Result<u64, Stop> {
         while !self.held.is_empty() {
-            let place = self.pick(self.held.len());
-            let line = self.held.swap_remove(place);
-            self.out.write_all(&line)?;
+            self.release()?;
         }
         self.out.flush()?;
         if let Some(cut) = self.job.faults.bulk_cut_at.filter(|cut| *cut < self.bytes) {
