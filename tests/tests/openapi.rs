@@ -1,5 +1,7 @@
 //! `infra/openapi.yaml` is what the code's types say, and it tells of every route of the template and of no other.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 

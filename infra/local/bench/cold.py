@@ -44,7 +44,7 @@ def start(binary: Path, env: dict[str, str]) -> tuple[float, int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        given = plain_env(**env, **RUNTIME, AWS_LAMBDA_RUNTIME_API=address)
+        given = plain_env(**{**env, **RUNTIME, "AWS_LAMBDA_RUNTIME_API": address})
         began = time.perf_counter()
         child = subprocess.Popen([binary], env=given, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:

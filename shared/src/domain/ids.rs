@@ -15,8 +15,8 @@ pub struct InvalidId {
 
 /// The merchant's store on our side: the tenant.
 ///
-/// Made only from the authorizer's verified claim ([`StoreId::from_claim`]) or read back from what such a store
-/// wrote ([`StoreId::from_stored`]); never from a path, header or body.
+/// Made only from the authorizer's verified claim (`from_claim`) or read back from what such a store
+/// wrote (`from_stored`); never from a path, header or body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct StoreId(String);
 

@@ -325,7 +325,7 @@ pub struct Run {
     pub feeds: BTreeMap<Feed, FeedProgress>,
     /// How often planning began anew, because a feed had to be joined or extracted again.
     pub generation: u32,
-    /// The stage of applying, see [`Run::stages`].
+    /// The stage of applying, see [`Run::STAGES`].
     pub stage: u32,
     /// Whether the messages of the current phase or stage were all sent.
     pub handed_off: bool,

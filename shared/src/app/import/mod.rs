@@ -1,6 +1,6 @@
 //! Import runs: the requests that begin, show and stop them, and the steps that carry them out.
 //!
-//! A step is idempotent: it loads its run, does its effects, writes a receipt, and lets [`ImportStep::advance`] hand
+//! A step is idempotent: it loads its run, does its effects, writes a receipt, and lets `ImportStep::advance` hand
 //! over to whatever comes next. A message that comes twice finds the receipt and only hands over again.
 
 mod advance;
