@@ -1,6 +1,8 @@
 //! Every event of `events/` of `imports`, `import-step` and `catalog`, fed to the real handlers in a world that holds
 //! a preview, an import, and another store with a run and a record of its own.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 #[expect(dead_code, reason = "each test file uses its part of the world")]
 mod world;
 
