@@ -6,10 +6,13 @@
 #[expect(dead_code, reason = "each test file uses its part of the world")]
 mod world;
 
+use std::cell::Cell;
+
 use shared::domain::ids::RunId;
 use shared::domain::run::Feed;
 use shared::testkit::catalog::Shown;
 use shared::testkit::faults::Fault;
+use shared::testkit::queue::Waiting;
 use shared::testkit::source;
 use world::World;
 
@@ -149,5 +152,67 @@ async fn a_crash_at_any_call_of_an_undo_changes_nothing_about_the_result() {
             assert!(result.0 == clean.0, "{fault:?} at call {call}: the records differ");
             assert_eq!(result.1, clean.1, "{fault:?} at call {call}");
         }
+    }
+}
+
+/// Delivers one message twice at the same time. Where a call of one stands still, the other goes on to its end first.
+async fn deliver_both(world: &World, waiting: Waiting) {
+    let delivered = Cell::new(0);
+    let deliver = |waiting: Waiting| async {
+        world.deliver(waiting).await;
+        delivered.set(delivered.get() + 1);
+    };
+    let thaw = async {
+        while delivered.get() < 2 {
+            if delivered.get() == 1 && world.faults.frozen() > 0 {
+                world.faults.thaw();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(deliver(waiting.clone()), deliver(waiting), thaw);
+}
+
+#[tokio::test]
+async fn two_deliveries_of_an_undo_at_the_same_time_list_what_one_would() {
+    /// Every record of an undo with what became of it, and what it left behind.
+    async fn undone(at_once: bool, frozen: Option<usize>) -> (Vec<String>, (String, String), Vec<usize>) {
+        let world = changed().await;
+        let of_run = world.start(false, None).await;
+        world.settle().await;
+        world.faults.revive();
+        if let Some(call) = frozen {
+            world.faults.at(call, Fault::Freeze);
+        }
+        let run = world.imports.undo(world.asker(), &of_run, None).await.unwrap();
+        while let Some(waiting) = world.queue.pop_or_wait() {
+            if at_once {
+                deliver_both(&world, waiting).await;
+            } else {
+                world.deliver(waiting).await;
+            }
+        }
+        // Where a delivery stands still between two calls on records, it has seen nothing that the other changes.
+        let calls = world.faults.calls();
+        let on_records = (0..calls.len()).filter(|call| calls[*call].starts_with("catalog.")).collect();
+        world.faults.revive();
+        let mut listed = Vec::new();
+        for record in world.records(run.as_str()).await {
+            listed.push(format!(
+                "{:?} {} {:?} {:?}",
+                record.resource, record.external_id, record.outcome, record.codes
+            ));
+        }
+        (listed, outcome(&world, &run).await, on_records)
+    }
+    let (listed, left, _) = undone(false, None).await;
+    assert_eq!(listed.len(), 8, "{listed:?}");
+    let (listed_twice, left_twice, calls) = undone(true, None).await;
+    assert_eq!(listed_twice, listed);
+    assert!(left_twice == left, "the records or numbers differ");
+    for call in calls {
+        let (listed_twice, left_twice, _) = undone(true, Some(call)).await;
+        assert_eq!(listed_twice, listed, "one stands still at call {call}");
+        assert!(left_twice == left, "one stands still at call {call}: the records or numbers differ");
     }
 }

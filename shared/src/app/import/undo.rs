@@ -88,7 +88,7 @@ impl ImportStep {
                 let before = before.remove(&key).map(|entry| entry.stored(run.source)).transpose()?.flatten();
                 if entry.outcome.writes() || entry.outcome == Outcome::Removed {
                     let now = stored.remove(&key);
-                    if !self.revert(run, entry.version, before, now, &mut cost).await? {
+                    if !self.revert(run, &entry, before.as_ref(), now.as_ref(), &mut cost).await? {
                         entry.outcome = Outcome::Blocked;
                         entry.codes.push(Code::UndoSkippedEdited);
                         counted = moved(&counted);
@@ -120,39 +120,48 @@ impl ImportStep {
         })
     }
 
-    /// Takes one record back if it still has the version that was decided about, or has been taken back already.
+    /// Takes one record back if it still has the version that was decided about. One that this undo has taken back
+    /// already counts as taken back, whether in an earlier attempt or in another delivery at this very moment.
     async fn revert(
         &self,
         run: &Run,
-        version: u64,
-        before: Option<StoredRecord>,
-        now: Option<StoredRecord>,
+        decided: &PlanEntry,
+        before: Option<&StoredRecord>,
+        now: Option<&StoredRecord>,
         cost: &mut Cost,
     ) -> Result<bool, StepError> {
-        let wrote = match (before, now) {
-            (_, Some(now)) if now.written_run == run.id => Ok(()),
-            (None, None) => Ok(()),
-            (_, Some(now)) if now.version != version => return Ok(false),
-            (Some(_), None) => return Ok(false),
-            (None, Some(now)) => {
-                return self.wrote(self.catalog.delete(&run.store, &now.key, version, cost).await);
-            }
-            (Some(before), Some(_)) => {
-                let back = StoredRecord { version: version + 1, written_run: run.id.clone(), ..before };
-                let expect = Expect::Version(version);
-                return self.wrote(self.catalog.put(&run.store, &back, expect, cost).await);
+        if is_back(run, before, now) {
+            cost.catalogue_writes += 1;
+            return Ok(true);
+        }
+        let version = decided.version;
+        let Some(now) = now.filter(|now| now.version == version) else { return Ok(false) };
+        let wrote = match before {
+            None => self.catalog.delete(&run.store, &now.key, version, cost).await,
+            Some(before) => {
+                let back =
+                    StoredRecord { version: version + 1, written_run: run.id.clone(), ..before.clone() };
+                self.catalog.put(&run.store, &back, Expect::Version(version), cost).await
             }
         };
-        cost.catalogue_writes += 1;
-        self.wrote(wrote)
-    }
-
-    fn wrote(&self, result: Result<(), PortError>) -> Result<bool, StepError> {
-        match result {
+        match wrote {
             Ok(()) => Ok(true),
-            Err(PortError::Conflict) => Ok(false),
+            Err(PortError::Conflict) => {
+                let now = self.catalog.get(&run.store, &[now.key], true, cost).await?.pop().flatten();
+                let back = is_back(run, before, now.as_ref());
+                cost.catalogue_writes += u64::from(back);
+                Ok(back)
+            }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Whether a record that is to be taken back is as this undo leaves it: written by it or, where there was none, gone.
+fn is_back(run: &Run, before: Option<&StoredRecord>, now: Option<&StoredRecord>) -> bool {
+    match now {
+        Some(now) => now.written_run == run.id,
+        None => before.is_none(),
     }
 }
 
