@@ -1,8 +1,9 @@
 //! Requests and answers of the HTTP API (payload format 2.0) and the frame around every handler: parse, act, log
 //! once, answer. A handler never fails towards the runtime and a panic costs one answer, not the process.
 //!
-//! The event is read here and not by `lambda_http`, which rebuilds the address and panics on one that `http::Uri`
-//! does not take; the callback's signature needs the query string exactly as it came.
+//! The event has `lambda_http`'s type. Its `Request` is not made of it: that rebuilds the address, panics on one that
+//! `http::Uri` does not take, and the callback's signature needs the query string exactly as it came
+//! (`docs/decisions/0006`).
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use futures::FutureExt as _;
-use lambda_runtime::LambdaEvent;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use lambda_http::{LambdaEvent, service_fn};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::{self, Caller};
@@ -89,59 +91,9 @@ pub fn json<T: Serialize>(status: u16, value: &T) -> Result<Response, AppError> 
     Ok(Response::new(status, "application/json", body))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Event {
-    #[serde(default)]
-    raw_query_string: Option<String>,
-    #[serde(default)]
-    headers: Option<BTreeMap<String, Value>>,
-    #[serde(default)]
-    cookies: Option<Vec<String>>,
-    #[serde(default)]
-    path_parameters: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    body: Option<String>,
-    #[serde(default)]
-    is_base64_encoded: Option<bool>,
-    request_context: RequestContext,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RequestContext {
-    #[serde(default)]
-    request_id: Option<String>,
-    #[serde(default)]
-    route_key: Option<String>,
-    #[serde(default)]
-    http: Option<HttpContext>,
-    #[serde(default)]
-    authorizer: Option<Authorizer>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HttpContext {
-    #[serde(default)]
-    source_ip: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Authorizer {
-    #[serde(default)]
-    jwt: Option<Jwt>,
-}
-
-#[derive(Deserialize)]
-struct Jwt {
-    #[serde(default)]
-    claims: Option<BTreeMap<String, Value>>,
-}
-
 /// One request. It has no `Debug`: headers, cookies, query and body may hold secrets.
 pub struct Call {
-    event: Event,
+    event: ApiGatewayV2httpRequest,
     store_claim: String,
     request_id: String,
 }
@@ -149,7 +101,7 @@ pub struct Call {
 impl Call {
     fn parse(payload: Value, store_claim: &str, fallback_id: &str) -> Result<Self, AppError> {
         // Serde's message may repeat values of the event, so it is neither logged nor answered.
-        let event: Event = serde_json::from_value(payload)
+        let event: ApiGatewayV2httpRequest = serde_json::from_value(payload)
             .map_err(|_| AppError::invalid("malformed_event", "This is not a request of the HTTP API."))?;
         let request_id = event.request_context.request_id.clone().unwrap_or_else(|| fallback_id.to_owned());
         Ok(Self { event, store_claim: store_claim.to_owned(), request_id })
@@ -167,19 +119,19 @@ impl Call {
 
     /// The address the request came from.
     pub fn origin(&self) -> Option<String> {
-        self.event.request_context.http.as_ref()?.source_ip.clone().filter(|ip| ip.len() <= 64)
+        self.event.request_context.http.source_ip.clone().filter(|ip| ip.len() <= 64)
     }
 
     /// The caller, from the authorizer's claims and in agreement with the path.
     pub fn caller(&self) -> Result<Caller, AppError> {
         let authorizer = self.event.request_context.authorizer.as_ref();
-        let claims = authorizer.and_then(|all| all.jwt.as_ref()).and_then(|jwt| jwt.claims.as_ref());
+        let claims = authorizer.and_then(|all| all.jwt.as_ref()).map(|jwt| &jwt.claims);
         auth::caller(claims, &self.store_claim, self.path("store_id"), self.origin())
     }
 
     /// A part of the path, by its name in the route.
     pub fn path(&self, name: &str) -> Option<&str> {
-        self.event.path_parameters.as_ref()?.get(name).map(String::as_str)
+        self.event.path_parameters.get(name).map(String::as_str)
     }
 
     /// The platform that the path names; one that does not exist is not found.
@@ -187,10 +139,9 @@ impl Call {
         self.path("provider").and_then(|name| ProviderId::parse(name).ok()).ok_or_else(AppError::not_found)
     }
 
-    /// A header's value. Names are compared without case.
+    /// A header's value, where it is visible ASCII. Names are compared without case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let headers = self.event.headers.as_ref()?;
-        headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str())
+        self.event.headers.get(name)?.to_str().ok()
     }
 
     /// The value of a cookie; none where it is absent or sent twice.
@@ -237,16 +188,15 @@ impl Call {
 
     /// The key under which a repeated POST does its work once: 1 to 128 visible ASCII characters.
     pub fn idempotency_key(&self) -> Result<Option<&str>, AppError> {
-        match self.header("idempotency-key") {
-            None => Ok(None),
-            Some(key) if (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
-                Ok(Some(key))
-            }
-            Some(_) => Err(AppError::invalid(
+        let Some(value) = self.event.headers.get("idempotency-key") else { return Ok(None) };
+        let fits = |key: &&str| (1..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+        let key = value.to_str().ok().filter(fits);
+        key.map(Some).ok_or_else(|| {
+            AppError::invalid(
                 "invalid_idempotency_key",
                 "Idempotency-Key must be 1 to 128 visible ASCII characters.",
-            )),
-        }
+            )
+        })
     }
 
     /// The body as JSON. `T` refuses unknown fields (`#[serde(deny_unknown_fields)]`).
@@ -283,7 +233,7 @@ impl Call {
         if text.len() > MAX_BODY_BYTES * 4 / 3 + 4 {
             return Err(too_large());
         }
-        let bytes = if self.event.is_base64_encoded == Some(true) {
+        let bytes = if self.event.is_base64_encoded {
             base64::engine::general_purpose::STANDARD
                 .decode(text)
                 .map_err(|_| AppError::invalid("invalid_body", "The body cannot be decoded."))?
@@ -382,7 +332,7 @@ where
     Fut: Future<Output = Result<Response, AppError>>,
 {
     let (edge, work) = (&edge, &work);
-    lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<Value>| async move {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         Ok::<_, Infallible>(handle(edge, event, work).await)
     }))
     .await

@@ -1,4 +1,5 @@
-use lambda_runtime::Context;
+use lambda_http::Context;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::*;
@@ -19,7 +20,8 @@ fn edge() -> Edge {
 }
 
 fn event(more: Value) -> Value {
-    let mut event = json!({"requestContext": {"requestId": "req-1", "routeKey": "GET /x"}});
+    let mut event =
+        json!({"requestContext": {"requestId": "req-1", "routeKey": "GET /x", "http": {"method": "GET"}}});
     for (name, value) in more.as_object().unwrap() {
         event[name] = value.clone();
     }
@@ -104,5 +106,26 @@ fn messages_about_bodies_repeat_no_value() {
         let error = request.json::<Wanted>().unwrap_err();
         assert_eq!(error.code, "invalid_body");
         assert!(!error.detail.contains("s3cret") && !error.detail.contains("-5"), "{}", error.detail);
+    }
+}
+
+/// `lambda_http` would make a `Request` of it and panic.
+#[test]
+fn an_address_that_no_uri_takes_is_read_as_it_came() {
+    let odd = call(json!({
+        "rawPath": "/stores/ä b\\/x", "rawQueryString": "a=<\"é\u{7f}>&a=%zz", "headers": {"host": "no host at all"},
+    }));
+    assert_eq!(odd.raw_query(), "a=<\"é\u{7f}>&a=%zz");
+}
+
+#[test]
+fn claims_that_are_no_texts_make_no_caller() {
+    for store in [json!(["st-1", "st-2"]), json!(7), json!({"id": "st-1"})] {
+        let context = json!({
+            "http": {"method": "GET"},
+            "authorizer": {"jwt": {"claims": {"sub": "u1", "store_id": store}}},
+        });
+        let parsed = Call::parse(event(json!({"requestContext": context})), "store_id", "fallback");
+        assert_eq!(parsed.err().map(|error| error.code), Some("malformed_event"));
     }
 }
