@@ -22,9 +22,11 @@ use shared::domain::record::{Kind, RecordKey, Resource};
 use shared::domain::run::{RunKind, RunState};
 use shared::lambda::http::{Edge, Response, handle};
 use shared::lambda::{catalog, import_step, imports};
+use shared::ports::metrics::Metric;
 use shared::ports::runs::RunStore as _;
 use shared::testkit::catalog::FakeCatalog;
 use shared::testkit::faults::Faults;
+use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
 use world::{World, store};
@@ -42,6 +44,7 @@ struct Bench {
     step: Arc<ImportStep>,
     catalog: Arc<BrowseCatalog>,
     edge: Edge,
+    metrics: FakeMetrics,
     /// What the event files name, by what it is.
     facts: BTreeMap<&'static str, String>,
 }
@@ -54,12 +57,18 @@ impl Bench {
         world.step.runs = Arc::new(runs.clone());
         let preview = world.preview().await.run_id;
         let run = world.run().await.run_id;
+        let metrics = FakeMetrics::default();
+        world.step.access.metrics = Arc::new(metrics.clone());
         let facts = strangers(&world, &runs, &preview, &run).await;
-        let edge = Edge { store_claim: "store_id".to_owned(), clock: world.imports.clock.clone() };
+        let edge = Edge {
+            store_claim: "store_id".to_owned(),
+            clock: world.imports.clock.clone(),
+            metrics: Arc::new(metrics.clone()),
+        };
         let World { catalog: records, queue, imports, step, .. } = world;
         let catalog = Arc::new(BrowseCatalog { catalog: Arc::new(records.clone()) });
         let (imports, step) = (Arc::new(imports), Arc::new(step));
-        Self { runs, records, queue, imports, step, catalog, edge, facts }
+        Self { runs, records, queue, imports, step, catalog, edge, metrics, facts }
     }
 
     /// With a run that has just been accepted.
@@ -222,6 +231,21 @@ async fn every_batch_is_answered_record_by_record() {
         answers.insert(name, format!("again {again:?}, begun {begun}"));
     }
     insta::assert_debug_snapshot!(answers);
+}
+
+#[tokio::test]
+async fn every_message_is_counted_as_what_became_of_it() {
+    let counted = async |event: Value| {
+        let bench = Bench::with_next_run().await;
+        bench.batch(event).await;
+        [Metric::StepsDone, Metric::StepsRetried, Metric::StepsPoison].map(|metric| bench.metrics.sum(metric))
+    };
+    assert_eq!(counted(read("import-step", "good_extract")).await, [1, 0, 0]);
+    assert_eq!(counted(read("import-step", "mixed_good_and_malformed")).await, [1, 1, 1]);
+    // It comes back until the queue gives it up; that it cannot be read is told and counted once.
+    let mut again = read("import-step", "bad_not_json");
+    again["Records"][0]["attributes"]["ApproximateReceiveCount"] = json!("2");
+    assert_eq!(counted(again).await, [0, 1, 0]);
 }
 
 #[tokio::test]

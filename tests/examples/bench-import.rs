@@ -33,6 +33,7 @@ use shared::testkit::clock::ManualClock;
 use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
+use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
 use tokio::time::Instant;
@@ -139,6 +140,7 @@ impl World {
             vault,
             connect: shopify.clone(),
             clock: clock.clone(),
+            metrics: Arc::new(FakeMetrics::default()),
         };
         let step = ImportStep {
             access,

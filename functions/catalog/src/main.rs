@@ -9,7 +9,7 @@ use shared::adapters::system::SystemClock;
 use shared::app::browse_catalog::BrowseCatalog;
 use shared::lambda::config::{self, environment};
 use shared::lambda::http::{Edge, serve};
-use shared::lambda::{catalog, trace};
+use shared::lambda::{catalog, metrics, trace};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -17,6 +17,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let config = config::Catalog::parse(environment)?;
     let tables = clients::dynamodb(&clients::sdk_config().await);
     let app = Arc::new(BrowseCatalog { catalog: Arc::new(DynamoCatalog::new(tables, config.catalog_table)) });
-    let edge = Edge { store_claim: config.store_claim, clock: Arc::new(SystemClock) };
+    let clock = Arc::new(SystemClock);
+    let metrics = metrics::of_this_function(clock.clone());
+    let edge = Edge { store_claim: config.store_claim, clock, metrics };
     serve(edge, |call| catalog::catalog(app.clone(), call)).await
 }

@@ -9,7 +9,7 @@ use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::app::configure::Configure;
 use shared::lambda::config::{self, environment};
 use shared::lambda::http::{Edge, serve};
-use shared::lambda::{connectors, trace};
+use shared::lambda::{connectors, metrics, trace};
 use shared::providers::shopify::Shopify;
 
 #[tokio::main(flavor = "current_thread")]
@@ -27,6 +27,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         public_base_url: config.public_base_url,
         client_id: config.client_id,
     });
-    let edge = Edge { store_claim: config.store_claim, clock };
+    let metrics = metrics::of_this_function(clock.clone());
+    let edge = Edge { store_claim: config.store_claim, clock, metrics };
     serve(edge, |call| connectors::configure(app.clone(), call)).await
 }

@@ -11,7 +11,7 @@ use shared::app::access::Access;
 use shared::app::disconnect::Disconnect;
 use shared::lambda::config::{self, environment};
 use shared::lambda::http::{Edge, serve};
-use shared::lambda::{connectors, trace};
+use shared::lambda::{connectors, metrics, trace};
 use shared::providers::shopify::Shopify;
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,6 +21,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let sdk = clients::sdk_config().await;
     let (tables, secrets) = (clients::dynamodb(&sdk), clients::secrets(&sdk));
     let clock = Arc::new(SystemClock);
+    let metrics = metrics::of_this_function(clock.clone());
     let (prefix, app_secret) = (config.install_secret_prefix, config.app_secret_id);
     let access = Access {
         connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table)),
@@ -28,9 +29,10 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         vault: Arc::new(SecretsVault::new(secrets, prefix, app_secret, clock.clone())),
         connect: Arc::new(Shopify::new()),
         clock: clock.clone(),
+        metrics: metrics.clone(),
     };
     let runs = Arc::new(DynamoRuns::new(tables, config.runs_table, clock.clone()));
     let app = Arc::new(Disconnect { access, runs });
-    let edge = Edge { store_claim: config.store_claim, clock };
+    let edge = Edge { store_claim: config.store_claim, clock, metrics };
     serve(edge, |call| connectors::disconnect(app.clone(), call)).await
 }

@@ -11,7 +11,7 @@ use shared::adapters::system::SystemClock;
 use shared::app::access::Access;
 use shared::app::import::ImportStep;
 use shared::lambda::config::{self, environment};
-use shared::lambda::{import_step, trace};
+use shared::lambda::{import_step, metrics, trace};
 use shared::providers::shopify::Shopify;
 
 #[tokio::main(flavor = "current_thread")]
@@ -29,6 +29,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         vault: Arc::new(SecretsVault::new(clients::secrets(&sdk), prefix, app_secret, clock.clone())),
         connect: shopify.clone(),
         clock: clock.clone(),
+        metrics: metrics::of_this_function(clock.clone()),
     };
     let app = Arc::new(ImportStep {
         access,

@@ -10,7 +10,7 @@ use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::app::import::requests::Imports;
 use shared::lambda::config::{self, environment};
 use shared::lambda::http::{Edge, serve};
-use shared::lambda::{imports, trace};
+use shared::lambda::{imports, metrics, trace};
 use shared::providers::shopify::Shopify;
 
 #[tokio::main(flavor = "current_thread")]
@@ -28,6 +28,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: clock.clone(),
         random: Arc::new(SystemRandom),
     });
-    let edge = Edge { store_claim: config.store_claim, clock };
+    let metrics = metrics::of_this_function(clock.clone());
+    let edge = Edge { store_claim: config.store_claim, clock, metrics };
     serve(edge, |call| imports::imports(app.clone(), call)).await
 }

@@ -12,7 +12,7 @@ use shared::app::complete_oauth::CompleteOauth;
 use shared::lambda::config::{self, environment};
 use shared::lambda::connectors::{self, Callback};
 use shared::lambda::http::{Edge, serve};
-use shared::lambda::trace;
+use shared::lambda::{metrics, trace};
 use shared::providers::shopify::Shopify;
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,6 +22,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let sdk = clients::sdk_config().await;
     let (tables, secrets) = (clients::dynamodb(&sdk), clients::secrets(&sdk));
     let clock = Arc::new(SystemClock);
+    let metrics = metrics::of_this_function(clock.clone());
     let (prefix, app_secret) = (config.install_secret_prefix, config.app_secret_id);
     let access = Access {
         connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table)),
@@ -29,10 +30,11 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         vault: Arc::new(SecretsVault::new(secrets, prefix, app_secret, clock.clone())),
         connect: Arc::new(Shopify::new()),
         clock: clock.clone(),
+        metrics: metrics.clone(),
     };
     let app = CompleteOauth { access, random: Arc::new(SystemRandom) };
     let callback = Arc::new(Callback { app, return_origin: config.return_origin });
     // The route is public: there is no claim to read.
-    let edge = Edge { store_claim: String::new(), clock };
+    let edge = Edge { store_claim: String::new(), clock, metrics };
     serve(edge, |call| connectors::oauth_callback(callback.clone(), call)).await
 }

@@ -9,7 +9,7 @@ use shared::adapters::system::SystemClock;
 use shared::app::status::{Needs, Status};
 use shared::lambda::config::{self, environment};
 use shared::lambda::http::{Edge, serve};
-use shared::lambda::{connectors, trace};
+use shared::lambda::{connectors, metrics, trace};
 use shared::providers::shopify::Shopify;
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,6 +25,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: clock.clone(),
         needs: Needs::of(&Shopify::new()),
     });
-    let edge = Edge { store_claim: config.store_claim, clock };
+    let metrics = metrics::of_this_function(clock.clone());
+    let edge = Edge { store_claim: config.store_claim, clock, metrics };
     serve(edge, |call| connectors::status(app.clone(), call)).await
 }

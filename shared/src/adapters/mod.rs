@@ -1,7 +1,8 @@
-//! The ports, over the wire: DynamoDB, SQS, Secrets Manager, the system clock. Wire types live and die here.
+//! The ports, over the wire: DynamoDB, SQS, Secrets Manager, metrics, the system clock. Wire types live and die here.
 
 pub mod clients;
 pub mod dynamodb;
+pub mod emf;
 mod errors;
 pub mod secrets;
 pub mod sqs;

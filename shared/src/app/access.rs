@@ -15,6 +15,7 @@ use crate::domain::connection::{Connector, HistoryAction, Installation, Reason};
 use crate::domain::ids::{ProviderId, StoreId};
 use crate::ports::PortError;
 use crate::ports::connectors::{ConnectorStore, History};
+use crate::ports::metrics::{Metric, Metrics};
 use crate::ports::provider::{Connect, ProviderError, ShopAccess, TokenGrant};
 use crate::ports::time::Clock;
 use crate::ports::vault::{StoredToken, TokenVault};
@@ -42,6 +43,8 @@ pub struct Access {
     pub connect: Arc<dyn Connect>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Refreshes, failed ones, dead tokens.
+    pub metrics: Arc<dyn Metrics>,
 }
 
 /// Why there is no token to use.
@@ -151,6 +154,9 @@ impl Access {
                     let outcome = self.refresh(provider, installation, &token).await;
                     // A lease that is not given back ends by itself.
                     let _ = self.connectors.release_refresh(install).await;
+                    if let Err(NoToken::Failed(_)) = &outcome {
+                        self.metrics.count(Metric::TokenRefreshFailures);
+                    }
                     match outcome {
                         Ok(Some(token)) => return Ok(token),
                         // What the one who was faster left is there at once, however long this one was held up.
@@ -221,6 +227,7 @@ impl Access {
             }
         }
         tracing::info!(install.id = %install, "refreshed a token");
+        self.metrics.count(Metric::TokenRefreshes);
         Ok(Some(next.access_token))
     }
 
@@ -245,6 +252,7 @@ impl Access {
                 Err(error) => return Err(error.into()),
             }
             tracing::warn!(install.id = %installation.id, "the shop no longer accepts the token");
+            self.metrics.count(Metric::TokensDead);
             let event = Event {
                 action: HistoryAction::TokenStateChanged,
                 actor: "token_refresh",

@@ -20,9 +20,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::auth::{self, Caller};
-use super::problem;
+use super::{metrics, problem};
 use crate::app::error::{AppError, ErrorKind};
 use crate::domain::ids::ProviderId;
+use crate::ports::metrics::Metrics;
 use crate::ports::time::Clock;
 
 /// The largest body that is read.
@@ -37,6 +38,8 @@ pub struct Edge {
     pub store_claim: String,
     /// The time, for durations.
     pub clock: Arc<dyn Clock>,
+    /// Requests, errors, durations.
+    pub metrics: Arc<dyn Metrics>,
 }
 
 /// An answer, in the shape that the HTTP API takes.
@@ -267,18 +270,26 @@ impl Query {
     }
 }
 
-/// Answers one event: parses it, does the work, turns a failure or a panic into a problem, logs the outcome once.
+/// Answers one event: parses it, does the work, turns a failure or a panic into a problem, logs and counts the
+/// outcome once.
 pub async fn handle<F, Fut>(edge: &Edge, event: LambdaEvent<Value>, work: F) -> Response
 where
     F: FnOnce(Call) -> Fut,
     Fut: Future<Output = Result<Response, AppError>>,
 {
     let began = edge.clock.now();
+    let record = |response: &Response, code: Option<&str>| {
+        let duration_ms = metrics::millis_since(began, edge.clock.as_ref());
+        metrics::answered(edge.metrics.as_ref(), response.status_code, code, duration_ms);
+        duration_ms
+    };
     let call = match Call::parse(event.payload, &edge.store_claim, &event.context.request_id) {
         Ok(call) => call,
         Err(error) => {
             tracing::warn!(code = error.code, "refused an event that is not a request");
-            return problem::response(&error, &event.context.request_id);
+            let response = problem::response(&error, &event.context.request_id);
+            record(&response, Some(error.code));
+            return response;
         }
     };
     let request_id = call.request_id.clone();
@@ -287,16 +298,16 @@ where
         .catch_unwind()
         .await
         .unwrap_or_else(|_| Err(AppError::bug("the handler panicked")));
-    let duration_ms = edge.clock.now().duration_since(began).as_millis();
     match outcome {
         Ok(response) => {
-            let status = response.status_code;
+            let (status, duration_ms) = (response.status_code, record(&response, None));
             tracing::info!(request.id = request_id, route, status, duration_ms, "answered");
             response
         }
         Err(error) => {
             let response = problem::response(&error, &request_id);
             let (status, code) = (response.status_code, error.code);
+            let duration_ms = record(&response, Some(code));
             if error.kind == ErrorKind::Bug {
                 let cause = chain(&error);
                 tracing::error!(request.id = request_id, route, status, code, cause, duration_ms, "failed");

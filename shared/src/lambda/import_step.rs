@@ -9,9 +9,11 @@ use futures::FutureExt as _;
 use lambda_runtime::LambdaEvent;
 
 use super::http::chain;
+use super::metrics;
 use crate::adapters::sqs;
 use crate::app::error::AppError;
 use crate::app::import::{Disposition, ImportStep};
+use crate::ports::metrics::Metric;
 
 /// Carries out a batch of steps; answers the ids of the messages that are to come again.
 pub async fn import_step(
@@ -20,15 +22,16 @@ pub async fn import_step(
 ) -> Result<SqsBatchResponse, Infallible> {
     let mut response = SqsBatchResponse::default();
     for record in event.payload.records {
-        let id = record.message_id.clone().unwrap_or_default();
-        match carry_out(&app, &record).await {
-            Disposition::Done => {}
+        let began = app.clock.now();
+        let again = match carry_out(&app, &record).await {
+            Disposition::Done => None,
             Disposition::Retry(error) => {
-                let cause = chain(&error);
-                tracing::warn!(message.id = id, code = error.code, cause, "a step is to be tried again");
-                response.add_failure(id);
+                response.add_failure(record.message_id.unwrap_or_default());
+                Some(error.code)
             }
-        }
+        };
+        let duration_ms = metrics::millis_since(began, app.clock.as_ref());
+        metrics::stepped(app.access.metrics.as_ref(), again, duration_ms);
     }
     Ok(response)
 }
@@ -40,14 +43,24 @@ pub async fn serve(app: Arc<ImportStep>) -> Result<(), lambda_runtime::Error> {
 
 async fn carry_out(app: &ImportStep, record: &SqsMessage) -> Disposition {
     let receives = record.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
+    let id = record.message_id.as_deref().unwrap_or_default();
     let message = match sqs::parse(record.body.as_deref().unwrap_or_default()) {
         Ok(message) => message,
         Err(malformed) => {
-            // Nobody but us writes to this queue: it goes to the dead-letter queue, where someone looks at it.
-            tracing::error!(error = %malformed, "a message is not a step");
+            // Nobody but us writes to this queue: it goes to the dead-letter queue, where someone looks at it. Told
+            // once, not at each of the deliveries until then.
+            if receives == 1 {
+                app.access.metrics.count(Metric::StepsPoison);
+                tracing::error!(message.id = id, cause = %malformed, "a message is not a step");
+            }
             return Disposition::Retry(AppError::invalid("malformed_message", "This message is not a step."));
         }
     };
     let step = AssertUnwindSafe(app.handle(&message, receives)).catch_unwind();
-    step.await.unwrap_or_else(|_| Disposition::Retry(AppError::bug("a step panicked")))
+    let disposition = step.await.unwrap_or_else(|_| Disposition::Retry(AppError::bug("a step panicked")));
+    if let Disposition::Retry(error) = &disposition {
+        let (code, cause) = (error.code, chain(error));
+        tracing::warn!(message.id = id, run.id = %message.run, code, cause, receives, "a step is to be tried again");
+    }
+    disposition
 }

@@ -7,6 +7,7 @@ pub mod connectors;
 pub mod http;
 pub mod import_step;
 pub mod imports;
+pub mod metrics;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod problem;

@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod connectors;
+pub mod metrics;
 pub mod provider;
 pub mod queue;
 pub mod runs;

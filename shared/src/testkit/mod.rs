@@ -7,6 +7,7 @@ pub mod connect_store;
 pub mod connect_vault;
 pub mod contract;
 pub mod faults;
+pub mod metrics;
 pub mod queue;
 pub mod runs;
 pub mod source;

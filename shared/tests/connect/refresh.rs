@@ -6,6 +6,7 @@ use futures::future::join_all;
 use secrecy::ExposeSecret as _;
 use shared::app::error::AppError;
 use shared::domain::connection::Reason;
+use shared::ports::metrics::Metric;
 use shared::ports::provider::Connect as _;
 use shared::testkit::connect_shop::FakeShop;
 use shared::testkit::faults::Fault;
@@ -16,6 +17,12 @@ async fn token(world: &World) -> Result<String, AppError> {
     let (_, access) = world.access().shop_access(&store("st-1"), PROVIDER).await?;
     world.shop.inspect(&access).await?;
     Ok(access.token.expose_secret().to_owned())
+}
+
+/// Refreshes, failed ones, dead tokens.
+fn counted(world: &World) -> [u64; 3] {
+    [Metric::TokenRefreshes, Metric::TokenRefreshFailures, Metric::TokensDead]
+        .map(|metric| world.metrics.sum(metric))
 }
 
 async fn connected() -> World {
@@ -59,8 +66,10 @@ async fn an_outage_is_no_verdict_on_a_token() {
     world.later(300);
     assert_eq!(token(&world).await.unwrap_err().code, "shop_unreachable");
     assert_eq!(world.stored("st-1").unwrap().reason, None);
+    assert_eq!(counted(&world), [0, 2, 0]);
     world.shop.set_down(false);
     token(&world).await.unwrap();
+    assert_eq!(counted(&world), [1, 2, 0]);
 }
 
 #[tokio::test]
@@ -72,6 +81,7 @@ async fn a_dead_token_is_said_to_be_dead_once() {
         assert_eq!(token(&world).await.unwrap_err().code, "needs_reauthorization");
     }
     assert_eq!(world.shop.count("refresh"), 1);
+    assert_eq!(counted(&world), [0, 0, 1]);
     let card = world.card("st-1").await;
     assert_eq!(
         (card["state"].as_str(), card["reason"].as_str()),

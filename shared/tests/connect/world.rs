@@ -28,6 +28,7 @@ use shared::testkit::connect_shop::FakeShop;
 use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
+use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::runs::FakeRuns;
 use url::Url;
 
@@ -42,6 +43,7 @@ pub struct World {
     pub vault: Arc<FakeVault>,
     pub shop: Arc<FakeShop>,
     pub runs: FakeRuns,
+    pub metrics: FakeMetrics,
     random: Arc<SeededRandom>,
 }
 
@@ -116,6 +118,7 @@ impl World {
         shop.open(profile("beta", 1_002, SCOPES));
         Self {
             clock: ManualClock::default(),
+            metrics: FakeMetrics::default(),
             connectors: Arc::new(FakeConnectors::new(faults.clone())),
             vault: Arc::new(FakeVault::new(app, faults.clone())),
             shop: Arc::new(shop),
@@ -132,11 +135,16 @@ impl World {
             vault: self.vault.clone(),
             connect: self.shop.clone(),
             clock: Arc::new(self.clock.clone()),
+            metrics: Arc::new(self.metrics.clone()),
         }
     }
 
     pub fn edge(&self) -> Edge {
-        Edge { store_claim: "store_id".to_owned(), clock: Arc::new(self.clock.clone()) }
+        Edge {
+            store_claim: "store_id".to_owned(),
+            clock: Arc::new(self.clock.clone()),
+            metrics: Arc::new(self.metrics.clone()),
+        }
     }
 
     pub fn configure(&self) -> Arc<Configure> {

@@ -26,6 +26,7 @@ use shared::testkit::connect_shop::FakeShop;
 use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
+use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::queue::{FakeQueue, Waiting};
 use shared::testkit::runs::FakeRuns;
 use shared::testkit::source::{self, FakeSource};
@@ -101,6 +102,7 @@ impl World {
                 vault,
                 connect: shop,
                 clock: Arc::new(clock.clone()),
+                metrics: Arc::new(FakeMetrics::default()),
             },
             extract: Arc::new(source.clone()),
             runs: Arc::new(runs.clone()),

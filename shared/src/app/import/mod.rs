@@ -24,6 +24,7 @@ use crate::domain::run::{Failure, Run, RunEvent, RunKind, RunState};
 use crate::domain::warning::Code;
 use crate::ports::PortError;
 use crate::ports::catalog::Catalog;
+use crate::ports::metrics::Metric;
 use crate::ports::provider::{Extract, MapContext, ProviderError};
 use crate::ports::queue::{Step, StepMessage, StepQueue};
 use crate::ports::runs::RunStore;
@@ -117,6 +118,7 @@ impl ImportStep {
         let result = match self.step(message).await {
             Err(StepError::Later(error)) if receives >= MAX_RECEIVES => {
                 tracing::error!(error = %error, "a step was given up after its last delivery");
+                self.access.metrics.count(Metric::StepsPoison);
                 let detail = format!("A step failed {receives} times; the last reason was `{}`.", error.code);
                 Err(StepError::fail(Code::RunItemFailed, detail))
             }

@@ -3,6 +3,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::*;
+use crate::ports::metrics::Metric;
+use crate::ports::provider::ProviderError;
+use crate::testkit::metrics::FakeMetrics;
 
 struct Still;
 
@@ -16,7 +19,11 @@ impl Clock for Still {
 }
 
 fn edge() -> Edge {
-    Edge { store_claim: "store_id".to_owned(), clock: Arc::new(Still) }
+    Edge {
+        store_claim: "store_id".to_owned(),
+        clock: Arc::new(Still),
+        metrics: Arc::new(FakeMetrics::default()),
+    }
 }
 
 fn event(more: Value) -> Value {
@@ -43,6 +50,25 @@ async fn a_panic_costs_one_answer_and_says_nothing() {
         "{}",
         response.body
     );
+}
+
+#[tokio::test]
+async fn every_answer_is_counted_by_whom_it_blames() {
+    let counted = async |payload: Value, result: fn() -> Result<Response, AppError>| {
+        let metrics = FakeMetrics::default();
+        let edge = Edge { metrics: Arc::new(metrics.clone()), ..edge() };
+        handle(&edge, LambdaEvent::new(payload, Context::default()), |_| async move { result() }).await;
+        assert_eq!(metrics.values(Metric::DurationMs), [0]);
+        [Metric::Requests, Metric::ClientErrors, Metric::ServerErrors, Metric::ShopThrottles]
+            .map(|metric| metrics.sum(metric))
+    };
+    let request = event(json!({}));
+    assert_eq!(counted(request.clone(), || json(200, &[1])).await, [1, 0, 0, 0]);
+    assert_eq!(counted(request.clone(), || Err(AppError::not_found())).await, [1, 1, 0, 0]);
+    assert_eq!(counted(request.clone(), || Err(AppError::bug("x"))).await, [1, 0, 1, 0]);
+    let throttled = || Err(ProviderError::Throttled { retry_after: None }.into());
+    assert_eq!(counted(request, throttled).await, [1, 1, 0, 1]);
+    assert_eq!(counted(json!("no request"), || json(200, &[1])).await, [1, 1, 0, 0]);
 }
 
 #[tokio::test]
