@@ -41,6 +41,7 @@ async fn queue() -> Checked {
 async fn connectors_and_history() -> Checked {
     let fake = FakeConnectors::new(Faults::default());
     contract::connectors::all(&fake).await?;
+    contract::loose::all(&fake).await?;
     contract::connectors::history(&fake).await
 }
 

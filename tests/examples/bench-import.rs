@@ -20,7 +20,7 @@ use shared::app::access::Access;
 use shared::app::import::requests::{Asker, Imports, StartRun};
 use shared::app::import::shown::ShownRun;
 use shared::app::import::{Disposition, ImportStep};
-use shared::domain::connection::{Connector, Installation};
+use shared::domain::connection::{Connector, Installation, Method};
 use shared::domain::ids::{InstallId, ProviderId, StoreId};
 use shared::domain::run::{Feed, RunState};
 use shared::ports::connectors::ConnectorStore as _;
@@ -96,6 +96,7 @@ impl World {
             refresh_token: None,
             expires_at: None,
             refresh_expires_at: None,
+            client: None,
             version: String::new(),
         };
         vault.create(&install, &stored).await?;
@@ -115,6 +116,7 @@ impl World {
                 plan: profile.plan,
                 scopes: profile.scopes,
                 connected_at: clock.now(),
+                method: Method::Oauth,
             }),
             reason: None,
             last_attempt: None,

@@ -18,7 +18,7 @@ use crate::domain::ids::{InstallId, ProviderId};
 use crate::ports::PortError;
 use crate::ports::provider::AppSecret;
 use crate::ports::time::{Clock, Random as _};
-use crate::ports::vault::{StoredToken, TokenVault};
+use crate::ports::vault::{ClientCredentials, StoredToken, TokenVault};
 
 const SERVICE: &str = "vault";
 /// How long our app's own secret is kept in memory. A rotation reaches every function within this time.
@@ -26,6 +26,7 @@ const KEPT: Duration = Duration::from_secs(300);
 
 const CURRENT: &str = "AWSCURRENT";
 const PENDING: &str = "AWSPENDING";
+const PREVIOUS: &str = "AWSPREVIOUS";
 
 /// A token pair, as the value of a secret. Lives only for the moment of reading or writing.
 #[derive(Serialize, Deserialize)]
@@ -38,6 +39,15 @@ struct TokenV1 {
     expires_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh_expires_at: Option<Timestamp>,
+    /// From form 2 on, so that no build that does not know it stores the next token without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<ClientV2>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ClientV2 {
+    id: String,
+    secret: String,
 }
 
 /// Our app's credentials, as an operator writes them.
@@ -72,11 +82,15 @@ fn malformed(what: &'static str) -> PortError {
 fn value(token: &StoredToken) -> Result<String, PortError> {
     let secret = |text: &SecretString| text.expose_secret().to_owned();
     let value = TokenV1 {
-        v: 1,
+        v: if token.client.is_some() { 2 } else { 1 },
         access_token: secret(&token.access_token),
         refresh_token: token.refresh_token.as_ref().map(secret),
         expires_at: token.expires_at,
         refresh_expires_at: token.refresh_expires_at,
+        client: token
+            .client
+            .as_ref()
+            .map(|client| ClientV2 { id: secret(&client.id), secret: secret(&client.secret) }),
     };
     serde_json::to_string(&value).map_err(|_| malformed("token"))
 }
@@ -96,9 +110,9 @@ impl SecretsVault {
         SystemRandom.uuid(self.clock.now()).to_string()
     }
 
-    /// The value in force; none where there is no secret, or one that was deleted.
-    async fn read(&self, id: &str) -> Result<Option<GetSecretValueOutput>, PortError> {
-        match self.client.get_secret_value().secret_id(id).version_stage(CURRENT).send().await {
+    /// The value in a stage; none where there is no secret, none in this stage, or one that was deleted.
+    async fn read(&self, id: &str, stage: &str) -> Result<Option<GetSecretValueOutput>, PortError> {
+        match self.client.get_secret_value().secret_id(id).version_stage(stage).send().await {
             Ok(got) => Ok(Some(got)),
             Err(error) => match error.as_service_error() {
                 Some(refused) if refused.is_resource_not_found_exception() => Ok(None),
@@ -115,7 +129,29 @@ impl SecretsVault {
     }
 
     async fn version_in_force(&self, id: &str) -> Result<Option<String>, PortError> {
-        Ok(self.read(id).await?.and_then(|got| got.version_id))
+        Ok(self.read(id, CURRENT).await?.and_then(|got| got.version_id))
+    }
+
+    async fn token(&self, install: &InstallId, stage: &str) -> Result<Option<StoredToken>, PortError> {
+        let Some(got) = self.read(&self.name(install), stage).await? else { return Ok(None) };
+        let text = got.secret_string().ok_or(malformed("token"))?;
+        let value: TokenV1 = serde_json::from_str(text).map_err(|_| malformed("token"))?;
+        if !(1..=2).contains(&value.v) {
+            return Err(PortError::Malformed {
+                what: "token",
+                why: format!("form {} is not known to this version", value.v),
+            });
+        }
+        Ok(Some(StoredToken {
+            access_token: value.access_token.into(),
+            refresh_token: value.refresh_token.map(SecretString::from),
+            expires_at: value.expires_at,
+            refresh_expires_at: value.refresh_expires_at,
+            client: value
+                .client
+                .map(|client| ClientCredentials { id: client.id.into(), secret: client.secret.into() }),
+            version: got.version_id.ok_or(malformed("token"))?,
+        }))
     }
 }
 
@@ -127,7 +163,7 @@ impl TokenVault for SecretsVault {
         if let Some(kept) = kept.as_ref().filter(|kept| now < kept.until) {
             return Ok(kept.secret.clone());
         }
-        let got = self.read(&self.app_secret_id).await?;
+        let got = self.read(&self.app_secret_id, CURRENT).await?;
         let text =
             got.as_ref().and_then(GetSecretValueOutput::secret_string).ok_or(malformed("app secret"))?;
         let value: AppSecretValue = serde_json::from_str(text).map_err(|_| malformed("app secret"))?;
@@ -164,22 +200,11 @@ impl TokenVault for SecretsVault {
     }
 
     async fn current(&self, install: &InstallId) -> Result<Option<StoredToken>, PortError> {
-        let Some(got) = self.read(&self.name(install)).await? else { return Ok(None) };
-        let text = got.secret_string().ok_or(malformed("token"))?;
-        let value: TokenV1 = serde_json::from_str(text).map_err(|_| malformed("token"))?;
-        if value.v != 1 {
-            return Err(PortError::Malformed {
-                what: "token",
-                why: format!("form {} is not known to this version", value.v),
-            });
-        }
-        Ok(Some(StoredToken {
-            access_token: value.access_token.into(),
-            refresh_token: value.refresh_token.map(SecretString::from),
-            expires_at: value.expires_at,
-            refresh_expires_at: value.refresh_expires_at,
-            version: got.version_id.ok_or(malformed("token"))?,
-        }))
+        self.token(install, CURRENT).await
+    }
+
+    async fn previous(&self, install: &InstallId) -> Result<Option<StoredToken>, PortError> {
+        self.token(install, PREVIOUS).await
     }
 
     async fn replace(&self, install: &InstallId, from: &str, token: &StoredToken) -> Result<(), PortError> {

@@ -2,21 +2,22 @@
 //!
 //! A token is never lost and never falsely declared dead: the next pair is stored under compare-and-set before it is
 //! used, the earlier one stays until then, only the shop's own word about the token counts, and even then the vault
-//! is read again, since someone else may have refreshed meanwhile.
+//! is read again, since someone else may have refreshed meanwhile, and the pair before the one in force is tried.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::audit::{Event, entry};
 use super::error::{AppError, ErrorKind};
 use crate::domain::connection::{Connector, HistoryAction, Installation, Reason};
-use crate::domain::ids::{ProviderId, StoreId};
+use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 use crate::ports::PortError;
-use crate::ports::connectors::{ConnectorStore, History};
+use crate::ports::connectors::{ConnectorStore, History, Lease, Release};
 use crate::ports::metrics::{Metric, Metrics};
-use crate::ports::provider::{Connect, ProviderError, ShopAccess, TokenGrant};
+use crate::ports::provider::{AppSecret, Connect, ProviderError, ShopAccess, TokenGrant};
 use crate::ports::time::Clock;
 use crate::ports::vault::{StoredToken, TokenVault};
 
@@ -26,9 +27,16 @@ const AHEAD: Duration = Duration::from_secs(5 * 60);
 const MARGIN: Duration = Duration::from_secs(15);
 /// How long one may take for a refresh before another tries.
 const LEASE: Duration = Duration::from_secs(30);
+/// After this many refreshes of a window that came to nothing, the shop is asked more rarely.
+const QUICK_TRIES: u32 = 3;
+/// How much more rarely. Six tries then span the hour that six are allowed for, so that an outage never uses them up
+/// and leaves the rest of the hour without one.
+const PAUSE: Duration = Duration::from_secs(15 * 60);
 /// How long those wait who need the token that another is fetching.
 const PATIENCE: Duration = Duration::from_secs(15);
 const NAP: Duration = Duration::from_millis(250);
+/// When those should ask again who have waited long enough.
+const SOON: Duration = Duration::from_secs(5);
 
 /// What access to a shop needs.
 #[derive(Clone)]
@@ -62,19 +70,43 @@ impl<E: Into<AppError>> From<E> for NoToken {
 }
 
 /// A grant as it is stored, its lives counted from now.
-pub(super) fn stored(grant: TokenGrant, now: jiff::Timestamp) -> StoredToken {
+pub(super) fn stored(grant: TokenGrant, now: Timestamp) -> StoredToken {
     let until = |life: Option<Duration>| life.and_then(|life| now.checked_add(life).ok());
     StoredToken {
         access_token: grant.access_token,
         refresh_token: grant.refresh_token,
         expires_at: until(grant.expires_in),
         refresh_expires_at: until(grant.refresh_expires_in),
+        client: None,
         version: String::new(),
     }
 }
 
 fn not_connected() -> AppError {
     AppError::conflict("not_connected", "This store is not connected to a shop. Connect it first.")
+}
+
+fn app_refused() -> AppError {
+    AppError::new(
+        ErrorKind::Unavailable,
+        "invalid_client",
+        "The platform does not accept our app's credentials. Tell us; there is nothing for you to do.",
+    )
+}
+
+/// The app's credentials to ask again with, where the platform did not know those with the secret in force: those with
+/// the one before it. A rotation so works in whichever order secrets are changed here and there.
+pub(super) fn earlier<T>(secret: &AppSecret, answer: &Result<T, ProviderError>) -> Option<AppSecret> {
+    let unknown = matches!(answer, Err(ProviderError::Refused { code }) if code == "invalid_client");
+    let previous = secret.previous.clone().filter(|_| unknown)?;
+    Some(AppSecret { current: previous, previous: None, ..secret.clone() })
+}
+
+/// The token cannot be renewed before this, and nothing is known against it.
+fn renewing(until: Timestamp, now: Timestamp) -> AppError {
+    let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+    let kind = ErrorKind::Throttled { retry_after: Some(wait.max(Duration::from_secs(1))) };
+    AppError::new(kind, "refreshing", "Access to the shop is being renewed. Try again later.")
 }
 
 fn same(one: &SecretString, other: &SecretString) -> bool {
@@ -117,7 +149,7 @@ impl Access {
         if connector.reason == Some(Reason::NeedsReauthorization) {
             return Err(ProviderError::TokenRejected.into());
         }
-        match self.token(provider, &installation, rejected).await {
+        match self.token(provider, &installation.shop, &installation.id, rejected).await {
             Ok(token) => Ok((connector, ShopAccess { shop: installation.shop, token })),
             Err(NoToken::Failed(error)) => Err(error),
             Err(NoToken::Dead) => {
@@ -131,12 +163,12 @@ impl Access {
     pub(super) async fn token(
         &self,
         provider: ProviderId,
-        installation: &Installation,
+        shop: &ShopDomain,
+        install: &InstallId,
         rejected: Option<&SecretString>,
     ) -> Result<SecretString, NoToken> {
-        let install = &installation.id;
         let gives_up = self.clock.now() + PATIENCE;
-        let mut overtaken = 0;
+        let (mut overtaken, mut reread) = (0, false);
         loop {
             let token = self.vault.current(install).await?.ok_or(NoToken::Dead)?;
             let now = self.clock.now();
@@ -146,14 +178,22 @@ impl Access {
                 return Ok(token.access_token);
             }
             let usable = !is_rejected && lives_longer_than(MARGIN);
-            if token.refresh_token.is_none() {
+            if token.refresh_token.is_none() && token.client.is_none() {
                 return if usable { Ok(token.access_token) } else { Err(NoToken::Dead) };
             }
-            match self.connectors.lease_refresh(install, now, now + LEASE).await {
-                Ok(true) => {
-                    let outcome = self.refresh(provider, installation, &token).await;
+            let until = now + LEASE;
+            match self.connectors.lease_refresh(install, now, until).await {
+                Ok(Lease::Taken { nth }) => {
+                    let outcome = self.refresh(provider, shop, install, &token).await;
+                    let release = match &outcome {
+                        Ok(None) => Release::Unused,
+                        Err(NoToken::Failed(_)) if nth >= QUICK_TRIES => {
+                            Release::Pause(self.clock.now() + PAUSE)
+                        }
+                        _ => Release::Used,
+                    };
                     // A lease that is not given back ends by itself.
-                    let _ = self.connectors.release_refresh(install).await;
+                    let _ = self.connectors.release_refresh(install, until, release).await;
                     if let Err(NoToken::Failed(_)) = &outcome {
                         self.metrics.count(Metric::TokenRefreshFailures);
                     }
@@ -173,26 +213,32 @@ impl Access {
                         Err(error) => return Err(error),
                     }
                 }
-                Ok(false) | Err(_) if usable => return Ok(token.access_token),
-                Ok(false) => {}
+                Ok(_) | Err(_) if usable => return Ok(token.access_token),
+                // Who held it before may have left a token, whoever may ask for the next one.
+                Ok(Lease::Capped { .. }) if !reread => {
+                    reread = true;
+                    continue;
+                }
+                Ok(Lease::Capped { until }) => return Err(renewing(until, now).into()),
+                Ok(Lease::Busy { until }) if until > now + LEASE => return Err(renewing(until, now).into()),
+                Ok(Lease::Busy { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
             if self.clock.now() >= gives_up {
-                let kind = ErrorKind::Throttled { retry_after: Some(Duration::from_secs(5)) };
-                return Err(AppError::new(kind, "refreshing", "Access is being renewed. Try again.").into());
+                return Err(renewing(self.clock.now() + SOON, self.clock.now()).into());
             }
             self.clock.sleep(NAP).await;
         }
     }
 
-    /// Trades one pair for the next and puts it in force. None where someone else was first: read again.
+    /// Fetches the next token and puts it in force. None where someone else was first: read again.
     async fn refresh(
         &self,
         provider: ProviderId,
-        installation: &Installation,
+        shop: &ShopDomain,
+        install: &InstallId,
         held: &StoredToken,
     ) -> Result<Option<SecretString>, NoToken> {
-        let install = &installation.id;
         let was_replaced = async || -> Result<bool, NoToken> {
             let current = self.vault.current(install).await?;
             Ok(current.is_some_and(|current| current.version != held.version))
@@ -201,16 +247,17 @@ impl Access {
         if was_replaced().await? {
             return Ok(None);
         }
-        let Some(refresh_token) = &held.refresh_token else { return Err(NoToken::Dead) };
-        let secret = self.vault.app_secret(provider).await?;
-        let grant = match self.connect.refresh(&installation.shop, refresh_token, &secret).await {
-            Ok(grant) => grant,
-            Err(ProviderError::TokenRejected) => {
-                return if was_replaced().await? { Ok(None) } else { Err(NoToken::Dead) };
+        let grant = match self.next_grant(provider, shop, held).await {
+            Err(NoToken::Dead) => {
+                if was_replaced().await? {
+                    return Ok(None);
+                }
+                self.grant_by_previous(provider, shop, install, held).await?
             }
-            Err(error) => return Err(error.into()),
+            grant => grant?,
         };
         let mut next = stored(grant, self.clock.now());
+        next.client.clone_from(&held.client);
         if next.refresh_token.is_none() {
             next.refresh_token.clone_from(&held.refresh_token);
             next.refresh_expires_at = held.refresh_expires_at;
@@ -229,6 +276,60 @@ impl Access {
         tracing::info!(install.id = %install, "refreshed a token");
         self.metrics.count(Metric::TokenRefreshes);
         Ok(Some(next.access_token))
+    }
+
+    /// Asks the shop for the next token by what stands in the vault. Dead where the shop itself says that it does not
+    /// take that any more.
+    async fn next_grant(
+        &self,
+        provider: ProviderId,
+        shop: &ShopDomain,
+        held: &StoredToken,
+    ) -> Result<TokenGrant, NoToken> {
+        if let Some(refresh_token) = &held.refresh_token {
+            let secret = self.vault.app_secret(provider).await?;
+            let mut answer = self.connect.refresh(shop, refresh_token, &secret).await;
+            if let Some(secret) = earlier(&secret, &answer) {
+                answer = self.connect.refresh(shop, refresh_token, &secret).await;
+            }
+            return answer.map_err(|error| match error {
+                ProviderError::TokenRejected => NoToken::Dead,
+                ProviderError::Refused { code } if code == "invalid_client" => {
+                    tracing::error!(
+                        "the platform does not take our app's secret; nothing is known of the token"
+                    );
+                    NoToken::Failed(app_refused())
+                }
+                error => error.into(),
+            });
+        }
+        let client = held.client.as_ref().ok_or(NoToken::Dead)?;
+        let fetched = self.connect.client_credentials(shop, client.id.expose_secret(), &client.secret).await;
+        fetched.map_err(|error| match error {
+            // The merchant's own app is gone, or its secret is another one by now.
+            ProviderError::TokenRejected | ProviderError::Refused { .. } => NoToken::Dead,
+            error => error.into(),
+        })
+    }
+
+    /// The last try before a token is given up: the pair before the one in force. Where two refreshed the same pair
+    /// at once (one of them stood still), the shop may know the other's as the replacement; what was replaced then
+    /// still works, since nobody has used that.
+    async fn grant_by_previous(
+        &self,
+        provider: ProviderId,
+        shop: &ShopDomain,
+        install: &InstallId,
+        held: &StoredToken,
+    ) -> Result<TokenGrant, NoToken> {
+        let previous = self.vault.previous(install).await?.ok_or(NoToken::Dead)?;
+        match (&previous.refresh_token, &held.refresh_token) {
+            (Some(previous), Some(held)) if !same(previous, held) => {}
+            _ => return Err(NoToken::Dead),
+        }
+        let grant = self.next_grant(provider, shop, &previous).await?;
+        tracing::warn!(install.id = %install, "a token was saved by the pair before it");
+        Ok(grant)
     }
 
     /// Says on the connector that the merchant has to connect again, if it still uses this installation.

@@ -54,6 +54,11 @@ pub(super) fn entry(connector: &Connector, event: Event<'_>) -> HistoryEntry {
     }
 }
 
+/// The entry that goes with the revision that a connector gets by the next write.
+pub(super) fn entry_after(connector: &Connector, event: Event<'_>) -> HistoryEntry {
+    entry(&Connector { revision: connector.revision + 1, ..connector.clone() }, event)
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;

@@ -6,23 +6,24 @@
 //! endpoint. What fails later fails the attempt, never a connector that is live.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
-use super::access::{Access, stored};
-use super::audit::{Event, entry};
+use super::access::{Access, earlier, stored};
+use super::audit::{Actor, Event, entry};
 use super::configure::{ATTEMPTS, cookie_name, hash};
 use super::error::{AppError, ErrorKind};
-use crate::domain::connection::{Attempt, Connector, HistoryAction, Installation, PendingConnect, Reason};
+use super::live::{Arriving, CLAIM_LIFE};
+use crate::domain::connection::{
+    Attempt, Connector, HistoryAction, Installation, Method, PendingConnect, Reason,
+};
 use crate::domain::ids::{InstallId, ProviderId};
 use crate::ports::PortError;
-use crate::ports::provider::{AppSecret, Callback, CallbackRefusal, ProviderError, ShopAccess, TokenGrant};
+use crate::ports::provider::{
+    AppSecret, Callback, CallbackRefusal, ProviderError, ShopAccess, ShopProfile, TokenGrant,
+};
 use crate::ports::time::Random;
-
-/// How long a claim holds while its attempt is under way; longer than the function may run.
-const CLAIM_LIFE: Duration = Duration::from_secs(120);
 
 /// Everything that completing a connect attempt may use.
 pub struct CompleteOauth {
@@ -67,6 +68,27 @@ impl<E: Into<AppError>> From<E> for Failed {
 
 fn refused(code: &'static str, detail: &'static str) -> AppError {
     AppError::new(ErrorKind::Forbidden, code, detail)
+}
+
+/// An installation of a shop as it describes itself.
+pub(super) fn installation(
+    install: &InstallId,
+    profile: ShopProfile,
+    method: Method,
+    now: Timestamp,
+) -> Installation {
+    Installation {
+        id: install.clone(),
+        shop: profile.domain,
+        shop_id: profile.id,
+        shop_name: profile.name,
+        primary_domain: profile.primary_domain,
+        currency: profile.currency,
+        plan: profile.plan,
+        scopes: profile.scopes,
+        connected_at: now,
+        method,
+    }
 }
 
 fn exchange_failed(error: &ProviderError) -> Reason {
@@ -154,37 +176,50 @@ impl CompleteOauth {
         let Some(code) = &callback.code else { return Err(Failed::For(Reason::AuthorizationDenied)) };
         let (provider, shop) = (pending.provider, &pending.shop);
         let install = InstallId::new(self.random.uuid(now));
+        let actor = Actor { store: &pending.store, subject: &pending.subject, origin };
+        let arriving = Arriving { actor, provider, shop, install: &install };
         let connectors = &self.access.connectors;
         // Before the code: trading it would break the installation of the store that has this shop.
         let claim = connectors.claim_shop(provider, shop, &pending.store, &install, now, now + CLAIM_LIFE);
         if !claim.await? {
             return Err(Failed::For(Reason::ShopInUse));
         }
-        let grant = match self.access.connect.exchange(shop, code, secret).await {
-            Ok(grant) => grant,
-            Err(error) => {
+        let live = async {
+            let mut answer = self.access.connect.exchange(shop, code, secret).await;
+            if let Some(secret) = earlier(secret, &answer) {
+                answer = self.access.connect.exchange(shop, code, &secret).await;
+            }
+            let grant = answer.map_err(|error| {
                 tracing::warn!(%error, "the code could not be traded");
-                return Err(self.give_up(pending, &install, Failed::For(exchange_failed(&error))).await);
+                Failed::For(exchange_failed(&error))
+            })?;
+            let installation = self.inspect(pending, &install, &grant, now).await?;
+            self.access.keep(arriving, &stored(grant, now)).await?;
+            Ok(self.access.go_live(arriving, &installation).await?)
+        };
+        let ends = match live.await {
+            Ok(ends) => ends,
+            Err(failed) => {
+                self.access.give_up(arriving).await;
+                return Err(failed);
             }
         };
-        let installation = match self.inspect(pending, &install, grant, now).await {
-            Ok(installation) => installation,
-            Err(failed) => return Err(self.give_up(pending, &install, failed).await),
-        };
-        let replaced = self.go_live(pending, &installation, origin).await?;
         tracing::info!(shop.domain = %shop, install.id = %install, "connected");
-        if let Some(replaced) = replaced {
-            self.retire(pending.provider, &replaced, &installation).await;
+        for end in ends {
+            // It is on the list: what cannot be done now is done later.
+            if let Err(error) = self.access.tie_up(&end).await {
+                tracing::warn!(cause = error.code, install.id = %end.install, "a loose end is tied up later");
+            }
         }
         Ok(())
     }
 
-    /// Looks at the shop by the new token and puts the token into the vault.
+    /// Looks at the shop by the new token.
     async fn inspect(
         &self,
         pending: &PendingConnect,
         install: &InstallId,
-        grant: TokenGrant,
+        grant: &TokenGrant,
         now: Timestamp,
     ) -> Result<Installation, Failed> {
         let required = self.access.connect.required_scopes();
@@ -203,99 +238,7 @@ impl CompleteOauth {
         if !profile.scopes.lacking(&required).is_empty() {
             return Err(Failed::For(Reason::MissingScopes));
         }
-        self.access.vault.create(install, &stored(grant, now)).await?;
-        Ok(Installation {
-            id: install.clone(),
-            shop: profile.domain,
-            shop_id: profile.id,
-            shop_name: profile.name,
-            primary_domain: profile.primary_domain,
-            currency: profile.currency,
-            plan: profile.plan,
-            scopes: profile.scopes,
-            connected_at: now,
-        })
-    }
-
-    /// Makes the installation the connector's own and returns the one before it.
-    async fn go_live(
-        &self,
-        pending: &PendingConnect,
-        installation: &Installation,
-        origin: Option<&str>,
-    ) -> Result<Option<Installation>, Failed> {
-        let connectors = &self.access.connectors;
-        let mut seen = None;
-        for _ in 0..ATTEMPTS {
-            let loaded = connectors.load(&pending.store, pending.provider).await?;
-            let now = self.access.clock.now();
-            let mut connector =
-                loaded.unwrap_or_else(|| Connector::new(pending.store.clone(), pending.provider, now));
-            if seen == Some(connector.revision) {
-                // Nobody changed the connector, so it was the claim. It outlives this call, so no other store can
-                // have it: the same store began again, or disconnected, at the same moment.
-                return Err(self.give_up(pending, &installation.id, PortError::Conflict.into()).await);
-            }
-            seen = Some(connector.revision);
-            let replaced = connector.take_installation(installation.clone(), now);
-            match connectors.go_live(&mut connector).await {
-                Ok(()) => {}
-                Err(PortError::Conflict) => continue,
-                Err(error) => {
-                    // The answer may be lost and the connector live all the same. Where that cannot be found out,
-                    // the token stays: an orphan in the vault harms less than a live connector without one.
-                    let after = connectors.load(&pending.store, pending.provider).await?;
-                    match after.and_then(|connector| Some((connector.installation.clone()?, connector))) {
-                        Some((used, after)) if used.id == installation.id => connector = after,
-                        _ => return Err(self.give_up(pending, &installation.id, error.into()).await),
-                    }
-                }
-            }
-            let event = Event {
-                action: HistoryAction::Connected,
-                actor: &pending.subject,
-                origin,
-                shop: Some(&pending.shop),
-                reason: None,
-            };
-            if let Err(error) = self.access.history.append(&entry(&connector, event)).await {
-                tracing::error!(%error, "connected, but the history lacks its entry");
-            }
-            return Ok(replaced);
-        }
-        Err(self.give_up(pending, &installation.id, PortError::Conflict.into()).await)
-    }
-
-    /// Takes back what an attempt that failed has left: its token and its claim. Both end by themselves or harm
-    /// nobody, so a failure here is not one of the attempt.
-    async fn give_up(&self, pending: &PendingConnect, install: &InstallId, failed: Failed) -> Failed {
-        if let Err(error) = self.access.vault.delete(install).await {
-            tracing::error!(%error, install.id = %install, "the token of a failed attempt could not be deleted");
-        }
-        let released = self.access.connectors.release_claim(pending.provider, &pending.shop, install).await;
-        if let Err(error) = released {
-            tracing::warn!(%error, "a pending claim could not be freed and will expire");
-        }
-        failed
-    }
-
-    /// Puts the installation before this one away: out of its shop, where that is another one, and out of the vault.
-    async fn retire(&self, provider: ProviderId, replaced: &Installation, by: &Installation) {
-        if replaced.shop != by.shop {
-            if let Ok(token) = self.access.token(provider, replaced, None).await {
-                let access = ShopAccess { shop: replaced.shop.clone(), token };
-                if let Err(error) = self.access.connect.uninstall(&access).await {
-                    tracing::warn!(%error, shop.domain = %replaced.shop, "the app is still installed there");
-                }
-            }
-            let freed = self.access.connectors.release_claim(provider, &replaced.shop, &replaced.id).await;
-            if let Err(error) = freed {
-                tracing::error!(%error, shop.domain = %replaced.shop, "a claim could not be freed");
-            }
-        }
-        if let Err(error) = self.access.vault.delete(&replaced.id).await {
-            tracing::error!(%error, install.id = %replaced.id, "a replaced token could not be deleted");
-        }
+        Ok(installation(install, profile, Method::Oauth, now))
     }
 
     /// Notes on the connector that its owner came back too late, unless something happened since.

@@ -1,20 +1,18 @@
 //! Ends a connection: runs stopped, app removed from the shop, token deleted, claim freed, history kept.
 //!
-//! The token goes after the app, because removing the app needs it. A shop that does not answer therefore stops the
-//! whole: the connector stays as it is and the request can be repeated. A shop that answers but does not let the
-//! app be removed does not: its token is deleted all the same, and the answer says what is left to the merchant.
-//! Every step can be repeated, so a crash anywhere is healed by asking again.
+//! One write takes the installation from the connector and puts down what is left to do about it. From then on the
+//! connection is over for everyone here, and the rest is a loose end: tied up at once where the shop answers, and by
+//! the sweeper where it does not. Asking again ties up what is left as well.
 
 use std::sync::Arc;
 
-use super::access::{Access, NoToken};
-use super::audit::{Actor, Event, entry};
+use super::access::Access;
+use super::audit::{Actor, Event, entry, entry_after};
 use super::configure::ATTEMPTS;
 use super::error::AppError;
-use crate::domain::connection::{Connector, ConnectorState, HistoryAction, Installation, Reason};
+use crate::domain::connection::{Connector, ConnectorState, HistoryAction, LooseEnd, Reason};
 use crate::domain::ids::ProviderId;
 use crate::ports::PortError;
-use crate::ports::provider::{ProviderError, ShopAccess};
 use crate::ports::runs::RunStore;
 
 /// Everything that ending a connection may use.
@@ -35,38 +33,47 @@ pub struct Disconnected {
     /// Whether the app was removed from the shop just now. False where the shop did not let us, or had done so
     /// itself; none where there was nothing to remove.
     pub app_removed: Option<bool>,
+    /// Whether the shop does not answer and the app is still to be removed there, which we go on trying.
+    pub pending: bool,
 }
 
 impl Disconnect {
-    /// Ends a store's connection. A second time changes nothing.
-    ///
-    /// Errors: `shop_unreachable` or `shop_throttled`, with everything but the stopped runs as it was.
+    /// Ends a store's connection. A second time changes nothing, and finishes what the first left undone.
     #[tracing::instrument(skip_all, fields(store.id = %actor.store, provider = %provider))]
     pub async fn disconnect(&self, actor: Actor<'_>, provider: ProviderId) -> Result<Disconnected, AppError> {
         let loaded = self.access.connectors.load(actor.store, provider).await?;
         let Some(connector) = loaded else {
             let (state, reason) = (Reason::NeverConnected.state(), Reason::NeverConnected);
-            return Ok(Disconnected { state, reason, app_removed: None });
+            return Ok(Disconnected { state, reason, app_removed: None, pending: false });
         };
         self.stop_runs(&connector).await?;
-        let app_removed = match &connector.installation {
-            Some(installation) => Some(self.remove(provider, installation).await?),
-            None => None,
-        };
-        let shop = connector.installation.as_ref().map(|installation| installation.shop.clone());
-        let connector = self.save(actor, connector).await?;
-        let event = Event {
-            action: HistoryAction::Disconnected,
-            actor: actor.subject,
-            origin: actor.origin,
-            shop: shop.as_ref(),
-            reason: None,
-        };
-        // Also when it was disconnected already: a crash may have come between the change and its entry.
-        self.access.history.append(&entry(&connector, event)).await?;
+        let connector = self.let_go(actor, connector).await?;
+        let (app_removed, pending) = self.tie_up(actor, provider).await?;
         let reason = connector.reason.unwrap_or(Reason::Disconnected);
-        tracing::info!(app_removed, "disconnected");
-        Ok(Disconnected { state: reason.state(), reason, app_removed })
+        tracing::info!(app_removed, pending, "disconnected");
+        Ok(Disconnected { state: reason.state(), reason, app_removed, pending })
+    }
+
+    /// Ties up what is left of this connection, and of those before it.
+    async fn tie_up(&self, actor: Actor<'_>, provider: ProviderId) -> Result<(Option<bool>, bool), AppError> {
+        let now = self.access.clock.now();
+        let (mut app_removed, mut pending) = (None, false);
+        for end in self.access.connectors.loose_ends(actor.store, provider).await? {
+            // One that is not due belongs to an attempt that is under way in another window.
+            if end.due > now {
+                continue;
+            }
+            match self.access.tie_up(&end).await {
+                Ok(removed) => app_removed = removed.or(app_removed),
+                Err(error) if error.is_transient() => {
+                    let cause = error.code;
+                    tracing::warn!(cause, install.id = %end.install, "the rest of a disconnect is done later");
+                    pending = true;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((app_removed, pending))
     }
 
     /// Asks the run that is under way to stop. Its own steps carry that out.
@@ -92,59 +99,44 @@ impl Disconnect {
         Err(PortError::Conflict.into())
     }
 
-    /// Removes the app from the shop, then the token, then the claim. Tells whether the app was removed.
-    async fn remove(&self, provider: ProviderId, installation: &Installation) -> Result<bool, AppError> {
-        let removed = self.uninstall(provider, installation).await?;
-        self.access.vault.delete(&installation.id).await?;
-        self.access.connectors.release_claim(provider, &installation.shop, &installation.id).await?;
-        Ok(removed)
-    }
-
-    async fn uninstall(&self, provider: ProviderId, installation: &Installation) -> Result<bool, AppError> {
-        let mut rejected = None;
-        // A rejected token proves nothing while it can be refreshed.
-        for _ in 0..2 {
-            let token = match self.access.token(provider, installation, rejected.as_ref()).await {
-                Ok(token) => token,
-                Err(NoToken::Dead) => break,
-                Err(NoToken::Failed(error)) => return Err(error),
-            };
-            let access = ShopAccess { shop: installation.shop.clone(), token };
-            match self.access.connect.uninstall(&access).await {
-                Ok(()) => return Ok(true),
-                Err(ProviderError::TokenRejected) => rejected = Some(access.token),
-                Err(
-                    error @ (ProviderError::ShopUnavailable
-                    | ProviderError::ScopeDenied { .. }
-                    | ProviderError::Refused { .. }),
-                ) => {
-                    tracing::warn!(%error, shop.domain = %installation.shop, "the shop keeps the app");
-                    return Ok(false);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(false)
-    }
-
     /// Stores that the connector is disconnected, unless it is so already or nothing was ever begun.
-    async fn save(&self, actor: Actor<'_>, mut connector: Connector) -> Result<Connector, AppError> {
-        let removed = connector.installation.as_ref().map(|installation| installation.id.clone());
+    async fn let_go(&self, actor: Actor<'_>, mut connector: Connector) -> Result<Connector, AppError> {
+        let asked = connector.installation.as_ref().map(|installation| installation.id.clone());
         for _ in 0..ATTEMPTS {
-            let installed = connector.installation.as_ref().map(|installation| &installation.id);
-            if installed.is_some() && installed != removed.as_ref() {
+            let installation = connector.installation.take();
+            let installed = installation.as_ref().map(|installation| &installation.id);
+            if installed.is_some() && installed != asked.as_ref() {
                 // Connected anew in the meantime. Whether that should end too is not ours to say.
                 return Err(PortError::Conflict.into());
             }
             if installed.is_none() && connector.reason == Some(Reason::Disconnected) {
                 return Ok(connector);
             }
-            connector.installation = None;
+            let now = self.access.clock.now();
             connector.reason = Some(Reason::Disconnected);
             connector.last_attempt = None;
-            connector.updated_at = self.access.clock.now();
-            match self.access.connectors.save(&mut connector).await {
-                Ok(()) => return Ok(connector),
+            connector.updated_at = now;
+            let event = Event {
+                action: HistoryAction::Disconnected,
+                actor: actor.subject,
+                origin: actor.origin,
+                shop: installation.as_ref().map(|installation| &installation.shop),
+                reason: None,
+            };
+            let saved = match &installation {
+                Some(installation) => {
+                    let entry = Some(entry_after(&connector, event));
+                    let end = LooseEnd { entry, ..LooseEnd::of_given_up(&connector, installation, now) };
+                    self.access.connectors.let_go(&mut connector, &end).await
+                }
+                None => self.access.connectors.save(&mut connector).await,
+            };
+            match saved {
+                Ok(()) if installation.is_some() => return Ok(connector),
+                Ok(()) => {
+                    self.access.history.append(&entry(&connector, event)).await?;
+                    return Ok(connector);
+                }
                 Err(PortError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }

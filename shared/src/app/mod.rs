@@ -8,4 +8,6 @@ pub mod configure;
 pub mod disconnect;
 pub mod error;
 pub mod import;
+mod live;
+mod loose;
 pub mod status;

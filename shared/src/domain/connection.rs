@@ -128,6 +128,18 @@ impl Reason {
     }
 }
 
+/// How a shop lets us in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// The merchant approves our app on the shop's own page.
+    #[default]
+    Oauth,
+    /// The merchant hands over credentials of an app of their own.
+    Credentials,
+}
+
 /// The installation that a live connector uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
@@ -149,6 +161,45 @@ pub struct Installation {
     pub scopes: Scopes,
     /// When it became live.
     pub connected_at: Timestamp,
+    /// How the shop lets us in.
+    pub method: Method,
+}
+
+/// What is left to do about an installation: its token is not a connector's yet, or not any more, or something about
+/// it is not in the history yet. Put down before the token is, so that a crash at any point leaves nothing that
+/// nobody knows of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LooseEnd {
+    /// The tenant.
+    pub store: StoreId,
+    /// The platform.
+    pub provider: ProviderId,
+    /// The installation.
+    pub install: InstallId,
+    /// Its shop.
+    pub shop: ShopDomain,
+    /// Whether our app is to be removed from the shop. Not from one that is connected anew, nor where the app is the
+    /// merchant's own.
+    pub remove_app: bool,
+    /// What is still to be put into the history.
+    pub entry: Option<HistoryEntry>,
+    /// When someone should see to it who was not asked to.
+    pub due: Timestamp,
+}
+
+impl LooseEnd {
+    /// What is left to do where a connector gives an installation up.
+    pub fn of_given_up(connector: &Connector, installation: &Installation, now: Timestamp) -> Self {
+        Self {
+            store: connector.store.clone(),
+            provider: connector.provider,
+            install: installation.id.clone(),
+            shop: installation.shop.clone(),
+            remove_app: installation.method == Method::Oauth,
+            entry: None,
+            due: now,
+        }
+    }
 }
 
 /// One store's connector to one platform.

@@ -11,19 +11,10 @@ use super::http::{Call, Response, json};
 use crate::app::audit::Actor;
 use crate::app::complete_oauth::{CallbackRequest, CompleteOauth};
 use crate::app::configure::{Configure, STATE_LIFE};
-use crate::app::disconnect::Disconnect;
+use crate::app::disconnect::{Disconnect, Disconnected};
 use crate::app::error::AppError;
 use crate::app::status::{Card, ShownEntry, Status};
-use crate::domain::connection::{ConnectorState, Reason};
-
-/// How to connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// The merchant approves on the shop's own page.
-    Oauth,
-}
+use crate::domain::connection::{ConnectorState, Method, Reason};
 
 /// Which shop to connect.
 #[derive(Debug, Deserialize)]
@@ -77,6 +68,10 @@ pub struct DisconnectAnswer {
     /// admin; absent where there was nothing to remove.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_removed: Option<bool>,
+    /// True where the shop does not answer at the moment: the app and the token go as soon as it does. There is
+    /// nothing to do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub removal_pending: bool,
 }
 
 /// What `oauth-callback` needs beside the use case.
@@ -97,7 +92,9 @@ pub async fn configure(app: Arc<Configure>, call: Call) -> Result<Response, AppE
     let provider = call.provider()?;
     call.query(&[])?;
     let body: ConfigureBody = call.json()?;
-    let Method::Oauth = body.method;
+    if body.method != Method::Oauth {
+        return Err(AppError::invalid("invalid_body", "Only the method `oauth` is known here."));
+    }
     let begun = app.begin(actor(&caller), provider, &body.shop).await?;
     let answer = ConfigureAnswer {
         authorize_url: begun.authorize_url.to_string(),
@@ -164,6 +161,7 @@ pub async fn disconnect(app: Arc<Disconnect>, call: Call) -> Result<Response, Ap
     let provider = call.provider()?;
     call.query(&[])?;
     let done = app.disconnect(actor(&caller), provider).await?;
-    let answer = DisconnectAnswer { state: done.state, reason: done.reason, app_removed: done.app_removed };
+    let Disconnected { state, reason, app_removed, pending } = done;
+    let answer = DisconnectAnswer { state, reason, app_removed, removal_pending: pending };
     json(200, &answer)
 }

@@ -1,15 +1,54 @@
 //! Connectors, the states of connecting, claims on shops, history.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::loose::LooseEnds;
 use super::{Page, PortError};
-use crate::domain::connection::{Connector, HistoryEntry, PendingConnect};
+use crate::domain::connection::{Connector, HistoryEntry, LooseEnd, PendingConnect};
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
+
+/// How often the token of one installation may be refreshed in a window.
+pub const REFRESH_CAP: u32 = 6;
+/// How long such a window lasts. It begins with the first refresh after the one before has ended.
+pub const REFRESH_WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// How asking for the lease to refresh a token ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// It is ours.
+    Taken {
+        /// The how manieth of its window this is, from 1.
+        nth: u32,
+    },
+    /// Someone else holds it.
+    Busy {
+        /// Until when, at the latest.
+        until: Timestamp,
+    },
+    /// The window has seen as many refreshes as are allowed.
+    Capped {
+        /// When the next one begins.
+        until: Timestamp,
+    },
+}
+
+/// What becomes of a lease that is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// A refresh was asked for: it counts.
+    Used,
+    /// None was needed: it does not count.
+    Unused,
+    /// One was asked for in vain, and nobody should ask again before this.
+    Pause(Timestamp),
+}
 
 /// Connector records: one per store and provider.
 #[async_trait]
-pub trait ConnectorStore: Send + Sync {
+pub trait ConnectorStore: LooseEnds {
     /// Reads a store's connector to a provider, consistently.
     async fn load(&self, store: &StoreId, provider: ProviderId) -> Result<Option<Connector>, PortError>;
 
@@ -35,8 +74,8 @@ pub trait ConnectorStore: Send + Sync {
     async fn peek_state(&self, state_hash: &str) -> Result<Option<PendingConnect>, PortError>;
 
     /// Claims a shop for an attempt to connect: pending until `pending_until`, then up for others again.
-    /// True where the shop was free, pending and expired, or claimed by this very store. A claim that this store
-    /// already confirmed stays exactly as it is, so that a failed reconnect cannot harm it.
+    /// True where the shop was free, pending and expired, or claimed by this very store and not closing. A claim that
+    /// this store already confirmed stays exactly as it is, so that a failed reconnect cannot harm it.
     async fn claim_shop(
         &self,
         provider: ProviderId,
@@ -47,10 +86,15 @@ pub trait ConnectorStore: Send + Sync {
         pending_until: Timestamp,
     ) -> Result<bool, PortError>;
 
-    /// Saves the connector as `save` does and confirms the claim on the shop of `connector.installation` for it:
-    /// both or neither. The claim must be this store's and, where it is pending, this installation's.
-    /// `PortError::Conflict` where the revision moved or the claim is not (or no longer) ours.
-    async fn go_live(&self, connector: &mut Connector) -> Result<(), PortError>;
+    /// Saves the connector as `save` does, confirms the claim on the shop of `connector.installation` for it and puts
+    /// the loose ends down: all or nothing. The claim must be this store's, not closing, and, where it is pending,
+    /// this installation's; a loose end of this very installation must be on the list already.
+    /// `PortError::Conflict` where the revision moved, or the claim or the loose end is not (or no longer) there.
+    async fn go_live(&self, connector: &mut Connector, ends: &[LooseEnd]) -> Result<(), PortError>;
+
+    /// Saves the connector, which no longer uses an installation, as `save` does and puts down what is left to do
+    /// about that one: both or neither.
+    async fn let_go(&self, connector: &mut Connector, end: &LooseEnd) -> Result<(), PortError>;
 
     /// Frees a claim if it is this installation's; one that is not is left alone, without an error.
     async fn release_claim(
@@ -60,16 +104,23 @@ pub trait ConnectorStore: Send + Sync {
         install: &InstallId,
     ) -> Result<(), PortError>;
 
-    /// Takes the lease to refresh an installation's token until `until`; false where someone else holds it.
+    /// Takes the lease to refresh an installation's token until `until`, where nobody holds it and fewer than
+    /// [`REFRESH_CAP`] were taken in the window under way. Lease and count are one conditional write.
     async fn lease_refresh(
         &self,
         install: &InstallId,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, PortError>;
+    ) -> Result<Lease, PortError>;
 
-    /// Gives the lease back.
-    async fn release_refresh(&self, install: &InstallId) -> Result<(), PortError>;
+    /// Gives back the lease that was taken until `until`. One that has ended and is someone else's by now is left
+    /// alone, without an error.
+    async fn release_refresh(
+        &self,
+        install: &InstallId,
+        until: Timestamp,
+        release: Release,
+    ) -> Result<(), PortError>;
 }
 
 /// What happened to connectors: only ever added to.

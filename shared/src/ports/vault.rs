@@ -8,6 +8,15 @@ use super::PortError;
 use super::provider::AppSecret;
 use crate::domain::ids::{InstallId, ProviderId};
 
+/// The credentials of a merchant's own app, by which its next token is fetched.
+#[derive(Clone)]
+pub struct ClientCredentials {
+    /// The id of the app.
+    pub id: SecretString,
+    /// Its secret.
+    pub secret: SecretString,
+}
+
 /// The token pair of one installation.
 #[derive(Clone)]
 pub struct StoredToken {
@@ -19,6 +28,8 @@ pub struct StoredToken {
     pub expires_at: Option<Timestamp>,
     /// When the refresh token ends.
     pub refresh_expires_at: Option<Timestamp>,
+    /// What the next token is fetched by, where there is no refresh token for it.
+    pub client: Option<ClientCredentials>,
     /// The vault's own name for this version; empty before it is stored. Compare-and-set needs it.
     pub version: String,
 }
@@ -34,6 +45,9 @@ pub trait TokenVault: Send + Sync {
 
     /// The token in force; none where it was deleted or never stored.
     async fn current(&self, install: &InstallId) -> Result<Option<StoredToken>, PortError>;
+
+    /// The token that was in force before the current one; none where there was none or it is not kept any more.
+    async fn previous(&self, install: &InstallId) -> Result<Option<StoredToken>, PortError>;
 
     /// Puts the next pair in force if the one in force is still `from` (its version); `PortError::Conflict`
     /// otherwise. The earlier pair stays readable as the previous version.

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 
 use super::faults::Faults;
 use crate::adapters::dynamodb::cursor::Scope;
-use crate::domain::connection::{Connector, HistoryEntry, PendingConnect};
+use crate::domain::connection::{Connector, ConnectorState, HistoryEntry, LooseEnd, PendingConnect};
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
-use crate::ports::connectors::{ConnectorStore, History};
+use crate::ports::connectors::{ConnectorStore, History, Lease, REFRESH_CAP, REFRESH_WINDOW, Release};
+use crate::ports::loose::CARE_EVERY;
 use crate::ports::{Page, PortError};
 
 /// A claim on a shop.
@@ -20,23 +21,39 @@ pub struct Claim {
     pub store: StoreId,
     /// For which installation.
     pub install: InstallId,
-    /// Until when, while it is pending; none once it is confirmed.
+    /// Until when, while it is pending or closing; none once it is confirmed.
     pub pending_until: Option<Timestamp>,
+    /// Whether the installation is being put away.
+    pub closing: bool,
+}
+
+/// The key of something to be looked after: an installation's loose end, or the connector itself.
+pub(super) type Cared = (StoreId, ProviderId, Option<InstallId>);
+
+/// The lease on a refresh, and how many were taken in its window.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    until: Option<Timestamp>,
+    window_ends: Timestamp,
+    taken: u32,
 }
 
 #[derive(Default)]
-struct Inner {
-    connectors: BTreeMap<(StoreId, ProviderId), Connector>,
+pub(super) struct Inner {
+    pub(super) connectors: BTreeMap<(StoreId, ProviderId), Connector>,
+    pub(super) loose: BTreeMap<(StoreId, ProviderId, InstallId), LooseEnd>,
+    /// Whole seconds, as in the index.
+    pub(super) due: BTreeMap<Cared, i64>,
     states: BTreeMap<String, PendingConnect>,
-    claims: BTreeMap<(ProviderId, ShopDomain), Claim>,
-    leases: BTreeMap<InstallId, Timestamp>,
+    pub(super) claims: BTreeMap<(ProviderId, ShopDomain), Claim>,
+    leases: BTreeMap<InstallId, Held>,
     history: Vec<HistoryEntry>,
 }
 
 /// Connectors and their history in memory.
 #[derive(Default)]
 pub struct FakeConnectors {
-    faults: Faults,
+    pub(super) faults: Faults,
     inner: Mutex<Inner>,
 }
 
@@ -46,7 +63,7 @@ impl FakeConnectors {
         Self { faults, inner: Mutex::default() }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,8 +86,8 @@ impl FakeConnectors {
     pub fn dump(&self) -> String {
         let inner = self.inner();
         format!(
-            "{:?} {:?} {:?} {:?} {:?}",
-            inner.connectors, inner.states, inner.claims, inner.leases, inner.history
+            "{:?} {:?} {:?} {:?} {:?} {:?}",
+            inner.connectors, inner.states, inner.claims, inner.leases, inner.loose, inner.history
         )
     }
 
@@ -90,6 +107,12 @@ impl FakeConnectors {
         }
         let mut next = connector.clone();
         next.revision += 1;
+        let cared = (key.0.clone(), key.1, None);
+        if next.state() == ConnectorState::Live {
+            inner.due.entry(cared).or_insert((next.updated_at + CARE_EVERY).as_second());
+        } else {
+            inner.due.remove(&cared);
+        }
         inner.connectors.insert(key, next);
         Ok(())
     }
@@ -162,7 +185,9 @@ impl ConnectorStore for FakeConnectors {
                 if let Some(claim) = inner.claims.get(&key) {
                     match claim.pending_until {
                         None => return Ok(claim.store == *store),
-                        Some(until) if now < until && claim.store != *store => return Ok(false),
+                        Some(until) if now < until && (claim.closing || claim.store != *store) => {
+                            return Ok(false);
+                        }
                         Some(_) => {}
                     }
                 }
@@ -170,6 +195,7 @@ impl ConnectorStore for FakeConnectors {
                     store: store.clone(),
                     install: install.clone(),
                     pending_until: Some(pending_until),
+                    closing: false,
                 };
                 inner.claims.insert(key, claim);
                 Ok(true)
@@ -177,7 +203,7 @@ impl ConnectorStore for FakeConnectors {
             .await
     }
 
-    async fn go_live(&self, connector: &mut Connector) -> Result<(), PortError> {
+    async fn go_live(&self, connector: &mut Connector, ends: &[LooseEnd]) -> Result<(), PortError> {
         self.faults
             .port("connectors", "connectors.go_live", || {
                 let mut inner = self.inner();
@@ -185,15 +211,37 @@ impl ConnectorStore for FakeConnectors {
                 let key = (connector.provider, installation.shop.clone());
                 let ours = inner.claims.get(&key).is_some_and(|claim| {
                     claim.store == connector.store
+                        && !claim.closing
                         && (claim.pending_until.is_none() || claim.install == installation.id)
                 });
-                if !ours {
+                let listed = ends.iter().filter(|end| end.install == installation.id).all(|end| {
+                    inner.loose.contains_key(&(end.store.clone(), end.provider, end.install.clone()))
+                });
+                if !ours || !listed {
                     return Err(PortError::Conflict);
                 }
                 Self::save_in(&mut inner, connector)?;
-                let claim =
-                    Claim { store: connector.store.clone(), install: installation.id, pending_until: None };
+                let claim = Claim {
+                    store: connector.store.clone(),
+                    install: installation.id,
+                    pending_until: None,
+                    closing: false,
+                };
                 inner.claims.insert(key, claim);
+                ends.iter().for_each(|end| inner.put_loose(end));
+                Ok(())
+            })
+            .await?;
+        connector.revision += 1;
+        Ok(())
+    }
+
+    async fn let_go(&self, connector: &mut Connector, end: &LooseEnd) -> Result<(), PortError> {
+        self.faults
+            .port("connectors", "connectors.let_go", || {
+                let mut inner = self.inner();
+                Self::save_in(&mut inner, connector)?;
+                inner.put_loose(end);
                 Ok(())
             })
             .await?;
@@ -224,23 +272,44 @@ impl ConnectorStore for FakeConnectors {
         install: &InstallId,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, PortError> {
+    ) -> Result<Lease, PortError> {
         self.faults
             .port("connectors", "connectors.lease_refresh", || {
                 let mut inner = self.inner();
-                let free = inner.leases.get(install).is_none_or(|held_until| *held_until <= now);
-                if free {
-                    inner.leases.insert(install.clone(), until);
+                let fresh = Held { until: None, window_ends: now + REFRESH_WINDOW, taken: 0 };
+                let held = inner.leases.entry(install.clone()).or_insert(fresh);
+                if let Some(until) = held.until.filter(|until| *until > now) {
+                    return Ok(Lease::Busy { until });
                 }
-                Ok(free)
+                if held.window_ends <= now {
+                    *held = fresh;
+                }
+                if held.taken >= REFRESH_CAP {
+                    return Ok(Lease::Capped { until: held.window_ends });
+                }
+                held.taken += 1;
+                held.until = Some(until);
+                Ok(Lease::Taken { nth: held.taken })
             })
             .await
     }
 
-    async fn release_refresh(&self, install: &InstallId) -> Result<(), PortError> {
+    async fn release_refresh(
+        &self,
+        install: &InstallId,
+        until: Timestamp,
+        release: Release,
+    ) -> Result<(), PortError> {
         self.faults
             .port("connectors", "connectors.release_refresh", || {
-                self.inner().leases.remove(install);
+                let mut inner = self.inner();
+                let ours = inner.leases.get_mut(install).filter(|held| held.until == Some(until));
+                let Some(held) = ours else { return Ok(()) };
+                held.until = match release {
+                    Release::Pause(later) => Some(later),
+                    Release::Used | Release::Unused => None,
+                };
+                held.taken -= u32::from(release == Release::Unused);
                 Ok(())
             })
             .await

@@ -85,6 +85,14 @@ impl TokenVault for FakeVault {
             .await
     }
 
+    async fn previous(&self, install: &InstallId) -> Result<Option<StoredToken>, PortError> {
+        self.faults
+            .port("vault", "vault.previous", || {
+                Ok(self.inner().entries.get(install).and_then(|entry| entry.previous.clone()))
+            })
+            .await
+    }
+
     async fn replace(&self, install: &InstallId, from: &str, token: &StoredToken) -> Result<(), PortError> {
         self.faults
             .port("vault", "vault.replace", || {

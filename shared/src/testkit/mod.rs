@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod clock;
+mod connect_loose;
 pub mod connect_shop;
 pub mod connect_store;
 pub mod connect_vault;

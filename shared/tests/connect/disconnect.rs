@@ -12,7 +12,7 @@ use shared::ports::time::{Clock as _, Random as _};
 use shared::testkit::clock::SeededRandom;
 use shared::testkit::faults::Fault;
 
-use crate::world::{PROVIDER, World, body, code, domain, outcome, store};
+use crate::world::{PROVIDER, World, body, domain, outcome, store};
 
 /// A store that is connected and imports right now.
 async fn importing() -> World {
@@ -63,6 +63,7 @@ fn assert_gone(world: &World, what: &str) {
     assert!(world.vault.readable_tokens().is_empty(), "{what}: a token can still be read");
     assert_eq!(world.connectors.claim(PROVIDER, &domain("acme")), None, "{what}");
     assert!(!world.shop.is_installed(&domain("acme")), "{what}");
+    assert_eq!(world.connectors.all_loose_ends(), vec![], "{what}");
     assert!(world.runs.all().iter().all(|run| run.cancel_requested), "{what}");
     let ended = world
         .connectors
@@ -119,18 +120,37 @@ async fn a_crash_at_any_call_is_healed_by_asking_again() {
 }
 
 #[tokio::test]
-async fn a_shop_that_does_not_answer_leaves_the_connection_as_it_is() {
+async fn a_shop_that_does_not_answer_keeps_nobody_connected_and_is_cleared_later() {
     let world = importing().await;
-    let before = world.stored("st-1");
     world.shop.set_down(true);
-    let response = world.drop("st-1").await;
-    assert_eq!((response.status_code, code(&response).as_str()), (503, "shop_unreachable"));
-    assert_eq!(response.headers["retry-after"], "30");
-    assert_eq!(world.stored("st-1"), before);
-    assert_eq!(world.vault.installs().len(), 1);
+    for _ in 0..2 {
+        let response = world.drop("st-1").await;
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(response.body, @r#"{"state":"inactive","reason":"disconnected","removal_pending":true}"#);
+        }
+        let denied = world.access().shop_access(&store("st-1"), PROVIDER).await.err().unwrap();
+        assert_eq!(denied.code, "not_connected");
+        // Its token is needed to remove the app.
+        assert_eq!(world.vault.installs().len(), 1);
+    }
     world.shop.set_down(false);
-    assert_eq!(world.drop("st-1").await.status_code, 200);
+    assert_eq!(body(&world.drop("st-1").await)["app_removed"], true);
     assert_gone(&world, "after the outage");
+}
+
+#[tokio::test]
+async fn an_app_that_another_installation_uses_by_now_stays() {
+    let world = importing().await;
+    world.shop.set_down(true);
+    world.drop("st-1").await;
+    world.shop.set_down(false);
+    assert_eq!(outcome(&world.connect("st-1", "acme").await), "connected");
+    let used = world.stored("st-1").unwrap().installation.unwrap();
+    let old = world.connectors.all_loose_ends();
+    assert_eq!(old.len(), 1, "what was left of the first connection is still to be done");
+    assert_ne!(old[0].install, used.id);
+    assert!(world.shop.is_installed(&domain("acme")));
+    assert!(world.access().shop_access(&store("st-1"), PROVIDER).await.is_ok());
 }
 
 #[tokio::test]

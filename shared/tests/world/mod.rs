@@ -9,7 +9,7 @@ use shared::app::access::Access;
 use shared::app::import::requests::{Asker, Imports, StartRun};
 use shared::app::import::shown::ShownRun;
 use shared::app::import::{Disposition, ImportStep};
-use shared::domain::connection::{Connector, Installation};
+use shared::domain::connection::{Connector, Installation, Method};
 use shared::domain::ids::{InstallId, ProviderId, RunId, ShopId, StoreId};
 use shared::domain::plan::Outcome;
 use shared::domain::record::{Kind, RecordKey, Resource, Source, StoredRecord};
@@ -64,6 +64,7 @@ impl World {
             refresh_token: None,
             expires_at: None,
             refresh_expires_at: None,
+            client: None,
             version: String::new(),
         };
         vault.create(&install, &token).await.unwrap();
@@ -82,6 +83,7 @@ impl World {
                 plan: "Basic".to_owned(),
                 scopes: Scopes::parse("read_products,read_inventory,read_locations"),
                 connected_at: clock.now(),
+                method: Method::Oauth,
             }),
             reason: None,
             last_attempt: None,

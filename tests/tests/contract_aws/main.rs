@@ -20,23 +20,25 @@ use shared::testkit::contract::{self, Checked};
 #[tokio::test]
 async fn runs() -> Checked {
     let server = Server::start().await;
-    let table = server.table("runs", false).await;
+    let table = server.table("runs", Some("by_start")).await;
     contract::runs::all(&DynamoRuns::new(server.dynamodb(), table, Arc::new(SystemClock))).await
 }
 
 #[tokio::test]
 async fn catalog() -> Checked {
     let server = Server::start().await;
-    let table = server.table("catalog", true).await;
+    let table = server.table("catalog", Some("by_external")).await;
     contract::catalog::all(&DynamoCatalog::new(server.dynamodb(), table)).await
 }
 
 #[tokio::test]
 async fn connectors_and_history() -> Checked {
     let server = Server::start().await;
-    let table = server.table("connectors", false).await;
-    contract::connectors::all(&DynamoConnectors::new(server.dynamodb(), table)).await?;
-    let table = server.table("history", false).await;
+    let table = server.table("connectors", Some("by_due")).await;
+    let connectors = DynamoConnectors::new(server.dynamodb(), table);
+    contract::connectors::all(&connectors).await?;
+    contract::loose::all(&connectors).await?;
+    let table = server.table("history", None).await;
     contract::connectors::history(&DynamoHistory::new(server.dynamodb(), table)).await
 }
 

@@ -91,8 +91,8 @@ impl Server {
         clients::dynamodb(&self.config)
     }
 
-    /// Makes a table with the keys that the template gives all of them, and the catalogue's index where asked.
-    pub async fn table(&self, name: &str, index: bool) -> String {
+    /// Makes a table with the keys that the template gives all of them, and its index, where it has one.
+    pub async fn table(&self, name: &str, index: Option<&str>) -> String {
         let text = |name: &str| {
             let definition = AttributeDefinition::builder().attribute_name(name);
             definition.attribute_type(ScalarAttributeType::S).build().unwrap()
@@ -109,14 +109,14 @@ impl Server {
             .attribute_definitions(text("sk"))
             .key_schema(key("pk", KeyType::Hash))
             .key_schema(key("sk", KeyType::Range));
-        if index {
+        if let Some(index) = index {
             let keys_only = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
             call = call
                 .attribute_definitions(text("gpk"))
                 .attribute_definitions(text("gsk"))
                 .global_secondary_indexes(
                     GlobalSecondaryIndex::builder()
-                        .index_name("by_external")
+                        .index_name(index)
                         .key_schema(key("gpk", KeyType::Hash))
                         .key_schema(key("gsk", KeyType::Range))
                         .projection(keys_only)

@@ -10,17 +10,23 @@ use super::keys;
 use super::table::{Expression, Table, Write, Wrote};
 use super::wire::{Reader, item, n, s};
 use super::wire_connectors::{V, connector_doc, read_connector, read_state, state_item};
-use crate::domain::connection::{Connector, PendingConnect};
+use super::wire_loose::loose_item;
+use crate::domain::connection::{Connector, ConnectorState, LooseEnd, PendingConnect};
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 use crate::ports::PortError;
-use crate::ports::connectors::ConnectorStore;
+use crate::ports::connectors::{ConnectorStore, Lease, REFRESH_CAP, REFRESH_WINDOW, Release};
+use crate::ports::loose::CARE_EVERY;
 
 const SERVICE: &str = "connectors";
+/// How often a lease is asked for anew when it changes hands meanwhile.
+const LEASE_TRIES: usize = 4;
+/// The condition that nobody holds a lease.
+const FREE: &str = "(attribute_not_exists(#until) OR #until <= :now)";
 
 /// Connectors in the connectors table.
 #[derive(Clone)]
 pub struct DynamoConnectors {
-    table: Table,
+    pub(super) table: Table,
 }
 
 impl DynamoConnectors {
@@ -28,12 +34,40 @@ impl DynamoConnectors {
     pub fn new(client: Client, table: String) -> Self {
         Self { table: Table::new(client, table, SERVICE) }
     }
+
+    /// Takes a lease by this change, if this holds.
+    async fn take_lease(
+        &self,
+        key: &keys::Key,
+        change: Expression,
+        condition: Expression,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Wrote, PortError> {
+        let change = change
+            .with(":until", n(until.as_nanosecond()))
+            .with(":v", n(V))
+            .with(":expires_at", n(until.as_second() + 24 * 60 * 60));
+        self.table.update(key, change, condition.with(":now", n(now.as_nanosecond()))).await
+    }
 }
 
-/// The change that stores a connector, and its condition.
+/// The change that stores a connector, and its condition. One that is live keeps its place among what is to be looked
+/// after, or gets one; any other has none.
 fn change(connector: &Connector) -> Result<(keys::Key, Expression, Expression), PortError> {
     let key = keys::connector(&connector.store, connector.provider);
-    let change = Expression::new("SET #doc = :doc, #rev = :next, #v = :v")
+    let change = if connector.state() == ConnectorState::Live {
+        let at = connector.updated_at + CARE_EVERY;
+        let place = keys::due(&connector.store, connector.provider, None, at);
+        Expression::new(
+            "SET #doc = :doc, #rev = :next, #v = :v, #gpk = :gpk, #gsk = if_not_exists(#gsk, :gsk)",
+        )
+        .with(":gpk", s(place.pk))
+        .with(":gsk", s(place.sk))
+    } else {
+        Expression::new("SET #doc = :doc, #rev = :next, #v = :v REMOVE #gpk, #gsk")
+    };
+    let change = change
         .with(":doc", s(connector_doc(connector)?))
         .with(":next", n(connector.revision + 1))
         .with(":v", n(V));
@@ -105,7 +139,8 @@ impl ConnectorStore for DynamoConnectors {
         claim.insert("expires_at".to_owned(), n(pending_until.as_second() + 24 * 60 * 60));
         // A claim without an end is confirmed: it stands until it is released.
         let free = Expression::new(
-            "attribute_not_exists(#pk) OR (attribute_exists(#until) AND (#store = :store OR #until <= :now))",
+            "attribute_not_exists(#pk) OR (attribute_exists(#until) AND \
+             ((#store = :store AND attribute_not_exists(#closing)) OR #until <= :now))",
         )
         .with(":store", s(store.as_str()))
         .with(":now", n(now.as_nanosecond()));
@@ -114,21 +149,36 @@ impl ConnectorStore for DynamoConnectors {
             Wrote::Refused(None) => Ok(false),
             Wrote::Refused(Some(held)) => {
                 let read = Reader::new("claim", &held, 1..=u64::from(V))?;
-                Ok(read.text("store")? == store.as_str())
+                Ok(read.text("store")? == store.as_str() && !held.contains_key("closing"))
             }
         }
     }
 
-    async fn go_live(&self, connector: &mut Connector) -> Result<(), PortError> {
+    async fn go_live(&self, connector: &mut Connector, ends: &[LooseEnd]) -> Result<(), PortError> {
         let installation = connector.installation.as_ref().ok_or(PortError::Conflict)?;
         let claim = keys::claim(connector.provider, &installation.shop);
         let confirm = Expression::new("SET #install = :install REMOVE #until, #expires_at")
             .with(":install", s(installation.id.as_str()));
-        let ours =
-            Expression::new("#store = :store AND (attribute_not_exists(#until) OR #install = :install)")
-                .with(":store", s(connector.store.as_str()));
+        let ours = Expression::new(
+            "#store = :store AND attribute_not_exists(#closing) AND \
+                             (attribute_not_exists(#until) OR #install = :install)",
+        )
+        .with(":store", s(connector.store.as_str()));
         let (key, change, unchanged) = change(connector)?;
-        let writes = vec![Write::Update(key, change, unchanged), Write::Update(claim, confirm, ours)];
+        let mut writes = vec![Write::Update(key, change, unchanged), Write::Update(claim, confirm, ours)];
+        for end in ends {
+            // Its own must still be on the list: whoever struck it out has put the token away.
+            let listed = (end.install == installation.id).then(|| Expression::new("attribute_exists(#pk)"));
+            writes.push(Write::Put(loose_item(end)?, listed));
+        }
+        self.table.transact(writes).await?.map_err(|_| PortError::Conflict)?;
+        connector.revision += 1;
+        Ok(())
+    }
+
+    async fn let_go(&self, connector: &mut Connector, end: &LooseEnd) -> Result<(), PortError> {
+        let (key, change, unchanged) = change(connector)?;
+        let writes = vec![Write::Update(key, change, unchanged), Write::Put(loose_item(end)?, None)];
         self.table.transact(writes).await?.map_err(|_| PortError::Conflict)?;
         connector.revision += 1;
         Ok(())
@@ -151,23 +201,61 @@ impl ConnectorStore for DynamoConnectors {
         install: &InstallId,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, PortError> {
-        let take = Expression::new("SET #until = :until, #v = :v, #expires_at = :expires_at")
-            .with(":until", n(until.as_nanosecond()))
-            .with(":v", n(V))
-            .with(":expires_at", n(until.as_second() + 24 * 60 * 60));
-        let free = Expression::new("attribute_not_exists(#until) OR #until <= :now")
-            .with(":now", n(now.as_nanosecond()));
-        let wrote = self.table.update(&keys::lease(install), take, free).await?;
-        Ok(matches!(wrote, Wrote::Done(_)))
+    ) -> Result<Lease, PortError> {
+        let key = keys::lease(install);
+        let ends = now + REFRESH_WINDOW;
+        // Which of the two holds depends on what stands there; a refused one tells.
+        for _ in 0..LEASE_TRIES {
+            let begin = Expression::new(
+                "SET #until = :until, #ends = :ends, #taken = :one, #v = :v, #expires_at = :expires_at",
+            )
+            .with(":ends", n(ends.as_nanosecond()))
+            .with(":one", n(1));
+            let over = Expression::new(format!("{FREE} AND (attribute_not_exists(#ends) OR #ends <= :now)"));
+            let held = match self.take_lease(&key, begin, over, now, until).await? {
+                Wrote::Done(_) => return Ok(Lease::Taken { nth: 1 }),
+                Wrote::Refused(held) => held.unwrap_or_default(),
+            };
+            let read = Reader::new("lease", &held, 1..=u64::from(V))?;
+            let moment = |name: &str| -> Result<Timestamp, PortError> {
+                Timestamp::from_nanosecond(read.number(name)?).map_err(|_| read.malformed("it is no time"))
+            };
+            if held.contains_key("until") && moment("until")? > now {
+                return Ok(Lease::Busy { until: moment("until")? });
+            }
+            let (ends, taken): (_, u32) = (moment("ends")?, read.number("taken")?);
+            if taken >= REFRESH_CAP {
+                return Ok(Lease::Capped { until: ends });
+            }
+            let go_on = Expression::new(
+                "SET #until = :until, #taken = #taken + :one, #expires_at = :expires_at, #v = :v",
+            )
+            .with(":one", n(1));
+            let same = Expression::new(format!("{FREE} AND #ends > :now AND #taken = :taken"))
+                .with(":taken", n(taken));
+            if let Wrote::Done(_) = self.take_lease(&key, go_on, same, now, until).await? {
+                return Ok(Lease::Taken { nth: taken + 1 });
+            }
+        }
+        Ok(Lease::Busy { until: now })
     }
 
-    async fn release_refresh(&self, install: &InstallId) -> Result<(), PortError> {
-        let release = Expression::new("REMOVE #until");
-        // Refused: there is none.
-        self.table
-            .update(&keys::lease(install), release, Expression::new("attribute_exists(#until)"))
-            .await?;
+    async fn release_refresh(
+        &self,
+        install: &InstallId,
+        until: Timestamp,
+        release: Release,
+    ) -> Result<(), PortError> {
+        let change = match release {
+            Release::Used => Expression::new("REMOVE #until"),
+            Release::Unused => Expression::new("SET #taken = #taken - :one REMOVE #until").with(":one", n(1)),
+            Release::Pause(later) => {
+                Expression::new("SET #until = :later").with(":later", n(later.as_nanosecond()))
+            }
+        };
+        let ours = Expression::new("#until = :until").with(":until", n(until.as_nanosecond()));
+        // Refused: it is someone else's, or gone.
+        self.table.update(&keys::lease(install), change, ours).await?;
         Ok(())
     }
 }

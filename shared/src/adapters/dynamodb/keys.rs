@@ -1,6 +1,7 @@
 //! Every key of every table. A partition of a store's data begins with `S#{store}`; what is looked up before the store
 //! is known (states, claims, leases) has prefixes of its own.
 
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -20,14 +21,50 @@ pub struct Key {
 
 /// Name of the keys-only index of the catalogue by external id: `gpk`, `gsk`.
 pub const EXTERNAL_INDEX: &str = "by_external";
+/// Name of the keys-only index of the connectors table by when something is due: `gpk`, `gsk`.
+pub const DUE_INDEX: &str = "by_due";
+/// Number of partitions that what is due is spread over.
+pub const DUE_SHARDS: u8 = 4;
 /// Number of partitions that a kind of record is spread over, so that no partition limits bulk writes.
 pub const SHARDS: u8 = 16;
 /// What the sort keys of run headers begin with.
 pub const RUN_PREFIX: &str = "RUN#";
 
+/// The partition of a store's connectors and their loose ends.
+pub fn of_store(store: &StoreId) -> String {
+    format!("S#{store}")
+}
+
 /// A store's connector to a provider.
 pub fn connector(store: &StoreId, provider: ProviderId) -> Key {
-    Key { pk: format!("S#{store}"), sk: format!("CONNECTOR#{provider}") }
+    Key { pk: of_store(store), sk: format!("CONNECTOR#{provider}") }
+}
+
+/// What the sort keys of a connector's loose ends begin with.
+pub fn loose_ends(provider: ProviderId) -> String {
+    format!("LOOSE#{provider}#")
+}
+
+/// The loose end of an installation.
+pub fn loose_end(store: &StoreId, provider: ProviderId, install: &InstallId) -> Key {
+    Key { pk: of_store(store), sk: format!("{}{install}", loose_ends(provider)) }
+}
+
+/// The partition of one shard of what is due.
+pub fn of_due(shard: u8) -> String {
+    format!("DUE#{shard:02}")
+}
+
+/// The place of a connector, or of an installation's loose end, in the index of what is due.
+pub fn due(store: &StoreId, provider: ProviderId, install: Option<&InstallId>, at: Timestamp) -> Key {
+    let shard = Sha256::digest(store.as_str().as_bytes())[0] % DUE_SHARDS;
+    let whose = install.map_or_else(|| format!("{store}#{provider}"), InstallId::to_string);
+    Key { pk: of_due(shard), sk: format!("{:012}#{whose}", at.as_second()) }
+}
+
+/// What comes after everything that is due at a moment.
+pub fn due_before(now: Timestamp) -> String {
+    format!("{:012}", now.as_second() + 1)
 }
 
 /// The state of a connect attempt.

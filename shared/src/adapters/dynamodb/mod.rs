@@ -5,12 +5,14 @@ pub mod connectors;
 pub mod cursor;
 pub mod history;
 pub mod keys;
+mod loose;
 pub mod runs;
 mod table;
 pub mod units;
 pub mod wire;
 pub mod wire_catalog;
 pub mod wire_connectors;
+mod wire_loose;
 pub mod wire_runs;
 
 pub use catalog::DynamoCatalog;

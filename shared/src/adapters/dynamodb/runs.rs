@@ -43,9 +43,9 @@ impl RunStore for DynamoRuns {
         let lock = pointer_item(&keys::lock(&run.store, run.provider), run);
         // A lock that is free stays there without a run, so that no role needs the right to delete here.
         let free = Expression::new("attribute_not_exists(#run)");
-        let mut writes = vec![Write::Put(header, Expression::absent()), Write::Put(lock, free)];
+        let mut writes = vec![Write::Put(header, Some(Expression::absent())), Write::Put(lock, Some(free))];
         if let Some(key) = idempotency_key {
-            writes.push(Write::Put(idempotency_item(run, key), Expression::absent()));
+            writes.push(Write::Put(idempotency_item(run, key), Some(Expression::absent())));
         }
         let Err(reasons) = self.table.transact(writes).await? else { return Ok(Began::New) };
         let named = |part: usize| {

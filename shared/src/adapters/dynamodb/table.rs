@@ -93,8 +93,8 @@ impl Wrote {
 
 /// One part of a transaction.
 pub enum Write {
-    /// Puts an item.
-    Put(Item, Expression),
+    /// Puts an item, whatever stands there or under a condition.
+    Put(Item, Option<Expression>),
     /// Changes attributes of an item, or makes it.
     Update(Key, Expression, Expression),
 }
@@ -105,6 +105,8 @@ pub struct Query<'a> {
     pub pk: &'a str,
     /// What sort keys begin with; empty for all.
     pub prefix: &'a str,
+    /// What sort keys come before, where there is no prefix.
+    pub before: Option<&'a str>,
     /// The index, where it is not the table itself.
     pub index: Option<&'static str>,
     /// Last first.
@@ -120,7 +122,16 @@ pub struct Query<'a> {
 impl<'a> Query<'a> {
     /// Everything in a partition that begins so, in order, consistently.
     pub fn all(pk: &'a str, prefix: &'a str) -> Self {
-        Self { pk, prefix, index: None, descending: false, consistent: true, limit: None, after: None }
+        Self {
+            pk,
+            prefix,
+            before: None,
+            index: None,
+            descending: false,
+            consistent: true,
+            limit: None,
+            after: None,
+        }
     }
 }
 
@@ -218,7 +229,7 @@ impl Table {
         }
     }
 
-    /// Changes attributes of an item, or makes it.
+    /// Changes attributes of an item, or makes it; where refused, tells what stood in the way.
     pub async fn update(
         &self,
         key: &Key,
@@ -234,7 +245,8 @@ impl Table {
             .set_expression_attribute_names(Expression::names(both))
             .set_expression_attribute_values(Expression::values(both))
             .update_expression(&change.text)
-            .condition_expression(&condition.text);
+            .condition_expression(&condition.text)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match call.send().await {
             Ok(_) => Ok(Wrote::Done(None)),
             Err(error) => Self::refused(&error, |error| match error {
@@ -273,6 +285,9 @@ impl Table {
         if !query.prefix.is_empty() {
             condition.text.push_str(&format!(" AND begins_with({sk}, :prefix)"));
             condition = condition.with(":prefix", s(query.prefix));
+        } else if let Some(before) = query.before {
+            condition.text.push_str(&format!(" AND {sk} < :before"));
+            condition = condition.with(":before", s(before));
         }
         let got = self
             .client
@@ -294,11 +309,11 @@ impl Table {
 
     /// Reads a partition to the end, or until there are `limit`.
     pub async fn query_all(&self, query: Query<'_>) -> Result<Vec<Item>, PortError> {
-        let Query { pk, prefix, index, descending, consistent, limit, mut after } = query;
+        let Query { pk, prefix, before, index, descending, consistent, limit, mut after } = query;
         let mut found: Vec<Item> = Vec::new();
         loop {
             let open = limit.map(|limit| limit - found.len());
-            let page = Query { pk, prefix, index, descending, consistent, limit: open, after };
+            let page = Query { pk, prefix, before, index, descending, consistent, limit: open, after };
             let (items, next) = self.query(page).await?;
             found.extend(items);
             after = next;
@@ -353,9 +368,9 @@ impl Table {
                 let put = Put::builder()
                     .table_name(&self.name)
                     .set_item(Some(item))
-                    .set_expression_attribute_names(Expression::names([&condition]))
-                    .set_expression_attribute_values(Expression::values([&condition]))
-                    .condition_expression(condition.text)
+                    .set_expression_attribute_names(Expression::names(&condition))
+                    .set_expression_attribute_values(Expression::values(&condition))
+                    .set_condition_expression(condition.map(|condition| condition.text))
                     .return_values_on_condition_check_failure(all_old)
                     .build();
                 part.put(put.map_err(|error| self.misbuilt(error))?)

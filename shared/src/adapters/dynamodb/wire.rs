@@ -61,6 +61,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads what an index tells of an item: its keys, which have no version.
+    pub fn keys_only(what: &'static str, item: &'a Item) -> Self {
+        Self { what, item }
+    }
+
     /// The error for an item that cannot be read.
     pub fn malformed(&self, why: impl ToString) -> PortError {
         PortError::Malformed { what: self.what, why: why.to_string() }

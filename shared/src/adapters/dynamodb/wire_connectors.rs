@@ -7,7 +7,7 @@ use super::keys;
 use super::units::Item;
 use super::wire::{Reader, item, n, s, to_json};
 use crate::domain::connection::{
-    Attempt, Connector, HistoryAction, HistoryEntry, Installation, PendingConnect, Reason,
+    Attempt, Connector, HistoryAction, HistoryEntry, Installation, Method, PendingConnect, Reason,
 };
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, ShopId, StoreId};
 use crate::domain::scopes::Scopes;
@@ -40,6 +40,8 @@ struct InstallationV1 {
     plan: String,
     scopes: String,
     connected_at: Timestamp,
+    #[serde(default)]
+    method: Method,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +63,7 @@ pub fn connector_doc(connector: &Connector) -> Result<String, PortError> {
         plan: installation.plan.clone(),
         scopes: installation.scopes.to_string(),
         connected_at: installation.connected_at,
+        method: installation.method,
     });
     let last_attempt = connector.last_attempt.as_ref().map(|attempt| AttemptV1 {
         shop: attempt.shop.clone(),
@@ -91,6 +94,7 @@ pub fn read_connector(store: &StoreId, provider: ProviderId, item: &Item) -> Res
         plan: installation.plan,
         scopes: Scopes::parse(&installation.scopes),
         connected_at: installation.connected_at,
+        method: installation.method,
     });
     let last_attempt = record.last_attempt.map(|attempt| Attempt {
         shop: attempt.shop,

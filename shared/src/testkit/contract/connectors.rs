@@ -7,7 +7,7 @@ use super::{Checked, rules};
 use crate::domain::connection::{Attempt, Connector, HistoryAction, HistoryEntry, Reason};
 use crate::domain::ids::{ShopDomain, StoreId};
 use crate::ports::PortError;
-use crate::ports::connectors::{ConnectorStore, History};
+use crate::ports::connectors::{ConnectorStore, History, Lease, REFRESH_CAP, REFRESH_WINDOW, Release};
 
 /// Checks every rule of `ConnectorStore`.
 pub async fn all(connectors: &dyn ConnectorStore) -> Checked {
@@ -21,7 +21,8 @@ pub async fn all(connectors: &dyn ConnectorStore) -> Checked {
         a_failed_reconnect_leaves_the_confirmed_claim,
         going_live_saves_and_confirms_or_does_neither,
         a_claim_is_released_by_its_own_installation_alone,
-        of_many_one_gets_the_lease_until_it_ends;
+        of_many_one_gets_the_lease_until_it_ends,
+        a_window_sees_no_more_refreshes_than_are_allowed;
         (connectors)
     )
 }
@@ -130,7 +131,7 @@ async fn a_pending_claim_ends_and_a_confirmed_one_stays(connectors: &dyn Connect
     let install = samples::install();
     assert!(connectors.claim_shop(PROVIDER, &shop, &two, &install, at(61), at(120)).await?);
     let mut connector = samples::connector(&two, &shop, &install);
-    connectors.go_live(&mut connector).await?;
+    connectors.go_live(&mut connector, &[]).await?;
     assert!(!claim(connectors, &shop, &one, 1_000_000).await?, "a confirmed claim has no end");
     assert!(claim(connectors, &shop, &two, 1_000_000).await?);
     Ok(())
@@ -141,7 +142,7 @@ async fn a_failed_reconnect_leaves_the_confirmed_claim(connectors: &dyn Connecto
     let (first, second) = (samples::install(), samples::install());
     connectors.claim_shop(PROVIDER, &shop, &store, &first, at(0), at(60)).await?;
     let mut connector = samples::connector(&store, &shop, &first);
-    connectors.go_live(&mut connector).await?;
+    connectors.go_live(&mut connector, &[]).await?;
     assert!(connectors.claim_shop(PROVIDER, &shop, &store, &second, at(70), at(130)).await?);
     // The attempt fails: what it releases is not the installation that the claim stands for.
     connectors.release_claim(PROVIDER, &shop, &second).await?;
@@ -149,7 +150,7 @@ async fn a_failed_reconnect_leaves_the_confirmed_claim(connectors: &dyn Connecto
     // It succeeds: the claim passes to the new installation.
     let installation = samples::connector(&store, &shop, &second).installation.ok_or("no installation")?;
     connector.take_installation(installation, at(80));
-    connectors.go_live(&mut connector).await?;
+    connectors.go_live(&mut connector, &[]).await?;
     connectors.release_claim(PROVIDER, &shop, &first).await?;
     assert!(!claim(connectors, &shop, &other, 10_000).await?);
     connectors.release_claim(PROVIDER, &shop, &second).await?;
@@ -161,19 +162,19 @@ async fn going_live_saves_and_confirms_or_does_neither(connectors: &dyn Connecto
     let (shop, store, other) = (samples::shop(), samples::store()?, samples::store()?);
     let install = samples::install();
     let mut connector = samples::connector(&store, &shop, &install);
-    assert!(is_conflict(&connectors.go_live(&mut connector).await), "there is no claim");
+    assert!(is_conflict(&connectors.go_live(&mut connector, &[]).await), "there is no claim");
     connectors.claim_shop(PROVIDER, &shop, &store, &samples::install(), at(0), at(60)).await?;
-    assert!(is_conflict(&connectors.go_live(&mut connector).await), "it is another attempt's claim");
+    assert!(is_conflict(&connectors.go_live(&mut connector, &[]).await), "it is another attempt's claim");
     assert_eq!((connectors.load(&store, PROVIDER).await?, connector.revision), (None, 0));
     connectors.claim_shop(PROVIDER, &shop, &store, &install, at(0), at(60)).await?;
     let mut stale = Connector { revision: 5, ..connector.clone() };
-    assert!(is_conflict(&connectors.go_live(&mut stale).await), "the revision moved");
+    assert!(is_conflict(&connectors.go_live(&mut stale, &[]).await), "the revision moved");
     assert!(claim(connectors, &shop, &other, 60).await?, "the claim was not confirmed by it");
-    assert!(is_conflict(&connectors.go_live(&mut connector).await), "it is another store's claim now");
+    assert!(is_conflict(&connectors.go_live(&mut connector, &[]).await), "it is another store's claim now");
     let free = samples::shop();
     connectors.claim_shop(PROVIDER, &free, &store, &install, at(0), at(60)).await?;
     let mut connector = samples::connector(&store, &free, &install);
-    connectors.go_live(&mut connector).await?;
+    connectors.go_live(&mut connector, &[]).await?;
     assert_eq!(connector.revision, 1);
     assert_eq!(connectors.load(&store, PROVIDER).await?, Some(connector));
     Ok(())
@@ -193,15 +194,51 @@ async fn a_claim_is_released_by_its_own_installation_alone(connectors: &dyn Conn
 
 async fn of_many_one_gets_the_lease_until_it_ends(connectors: &dyn ConnectorStore) -> Checked {
     let install = samples::install();
-    connectors.release_refresh(&install).await?;
+    connectors.release_refresh(&install, at(30), Release::Used).await?;
     let got = join_all((0..10).map(|_| connectors.lease_refresh(&install, at(0), at(30)))).await;
-    let got: Vec<bool> = got.into_iter().collect::<Result<_, _>>()?;
-    assert_eq!(got.iter().filter(|got| **got).count(), 1, "{got:?}");
-    assert!(!connectors.lease_refresh(&install, at(29), at(60)).await?);
-    assert!(connectors.lease_refresh(&install, at(30), at(60)).await?);
-    connectors.release_refresh(&install).await?;
-    assert!(connectors.lease_refresh(&install, at(31), at(60)).await?);
-    assert!(connectors.lease_refresh(&samples::install(), at(31), at(60)).await?);
+    let got: Vec<Lease> = got.into_iter().collect::<Result<_, _>>()?;
+    assert_eq!(got.iter().filter(|got| matches!(got, Lease::Taken { nth: 1 })).count(), 1, "{got:?}");
+    let busy = Lease::Busy { until: at(30) };
+    assert!(got.iter().filter(|got| **got == busy).count() >= 6, "{got:?}");
+    assert_eq!(connectors.lease_refresh(&install, at(29), at(60)).await?, busy);
+    assert_eq!(connectors.lease_refresh(&install, at(30), at(60)).await?, Lease::Taken { nth: 2 });
+    // The one before woke up; the lease is not its own any more.
+    connectors.release_refresh(&install, at(30), Release::Used).await?;
+    assert_eq!(connectors.lease_refresh(&install, at(31), at(61)).await?, Lease::Busy { until: at(60) });
+    connectors.release_refresh(&install, at(60), Release::Pause(at(90))).await?;
+    assert_eq!(connectors.lease_refresh(&install, at(89), at(119)).await?, Lease::Busy { until: at(90) });
+    assert_eq!(connectors.lease_refresh(&install, at(90), at(120)).await?, Lease::Taken { nth: 3 });
+    let other = samples::install();
+    assert_eq!(connectors.lease_refresh(&other, at(31), at(60)).await?, Lease::Taken { nth: 1 });
+    Ok(())
+}
+
+async fn a_window_sees_no_more_refreshes_than_are_allowed(connectors: &dyn ConnectorStore) -> Checked {
+    let install = samples::install();
+    let mut second = 0;
+    let mut lease = async |release: Release| -> Result<Lease, PortError> {
+        second += 1;
+        let lease = connectors.lease_refresh(&install, at(second), at(second + 30)).await?;
+        connectors.release_refresh(&install, at(second + 30), release).await?;
+        Ok(lease)
+    };
+    for nth in 1..=REFRESH_CAP {
+        assert_eq!(
+            lease(Release::Unused).await?,
+            Lease::Taken { nth },
+            "one that was not used does not count"
+        );
+        assert_eq!(lease(Release::Used).await?, Lease::Taken { nth });
+    }
+    let window = REFRESH_WINDOW.as_secs();
+    // The first lease of all was taken at second 1.
+    assert_eq!(lease(Release::Used).await?, Lease::Capped { until: at(1 + window) });
+    let last = connectors.lease_refresh(&install, at(window), at(window + 30)).await?;
+    assert_eq!(last, Lease::Capped { until: at(1 + window) });
+    let next = connectors.lease_refresh(&install, at(1 + window), at(window + 31)).await?;
+    assert_eq!(next, Lease::Taken { nth: 1 });
+    let held = connectors.lease_refresh(&install, at(2 + window), at(window + 32)).await?;
+    assert_eq!(held, Lease::Busy { until: at(window + 31) });
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::adapters::system::SystemRandom;
-use crate::domain::connection::{Connector, Installation, PendingConnect};
+use crate::domain::connection::{Connector, Installation, LooseEnd, Method, PendingConnect};
 use crate::domain::ids::{InstallId, InvalidId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
 use crate::domain::plan::{CodeCounts, Counts, Outcome};
 use crate::domain::record::{
@@ -156,9 +156,23 @@ pub fn connector(store: &StoreId, shop: &ShopDomain, install: &InstallId) -> Con
         plan: "Basic".to_owned(),
         scopes: Scopes::parse("read_products,read_inventory"),
         connected_at: at(1),
+        method: Method::Oauth,
     };
     connector.take_installation(installation, at(1));
     connector
+}
+
+/// A loose end of an installation, due at a second.
+pub fn loose_end(store: &StoreId, shop: &ShopDomain, install: &InstallId, due: u64) -> LooseEnd {
+    LooseEnd {
+        store: store.clone(),
+        provider: PROVIDER,
+        install: install.clone(),
+        shop: shop.clone(),
+        remove_app: true,
+        entry: None,
+        due: at(due),
+    }
 }
 
 /// An attempt to connect that ends at second 600.

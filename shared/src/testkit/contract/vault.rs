@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use super::samples::{self, PROVIDER, at};
 use super::{Checked, rules};
 use crate::ports::PortError;
-use crate::ports::vault::{StoredToken, TokenVault};
+use crate::ports::vault::{ClientCredentials, StoredToken, TokenVault};
 
 /// Checks every rule. The vault must hold our app's secret with `app-id`, `app-current` and `app-previous`.
 pub async fn all(vault: &dyn TokenVault) -> Checked {
@@ -25,6 +25,7 @@ fn token(name: &str) -> StoredToken {
         refresh_token: Some(format!("refresh {name}").into()),
         expires_at: Some(at(3_600)),
         refresh_expires_at: Some(at(7_776_000)),
+        client: None,
         version: String::new(),
     }
 }
@@ -61,12 +62,18 @@ async fn a_token_reads_back_as_stored_and_is_created_once(vault: &dyn TokenVault
     let plain = StoredToken { refresh_token: None, expires_at: None, refresh_expires_at: None, ..token("p") };
     vault.create(&lasting, &plain).await?;
     assert_eq!(vault.current(&lasting).await?.as_ref().map(shown), Some(shown(&plain)));
+    let custom = samples::install();
+    let client = ClientCredentials { id: "app".to_owned().into(), secret: "hush".to_owned().into() };
+    vault.create(&custom, &StoredToken { client: Some(client), ..plain }).await?;
+    let client = vault.current(&custom).await?.and_then(|token| token.client).ok_or("no client")?;
+    assert_eq!((client.id.expose_secret(), client.secret.expose_secret()), ("app", "hush"));
     Ok(())
 }
 
 async fn of_many_replacements_of_one_version_one_wins(vault: &dyn TokenVault) -> Checked {
     let install = samples::install();
     vault.create(&install, &token("first")).await?;
+    assert!(vault.previous(&install).await?.is_none());
     let first = vault.current(&install).await?.ok_or("no token")?;
     let next: Vec<_> = (0..4).map(|n| token(&n.to_string())).collect();
     let replaced = join_all(next.iter().map(|next| vault.replace(&install, &first.version, next))).await;
@@ -74,6 +81,8 @@ async fn of_many_replacements_of_one_version_one_wins(vault: &dyn TokenVault) ->
     assert_eq!(replaced.iter().filter(|replaced| is_conflict(replaced)).count(), 3, "{replaced:?}");
     let stored = vault.current(&install).await?.ok_or("no token")?;
     assert_eq!(shown(&stored), shown(&next[won]));
+    let before = vault.previous(&install).await?.ok_or("the one before is not kept")?;
+    assert_eq!(shown(&before), shown(&first));
     assert_ne!(stored.version, first.version);
     assert!(is_conflict(&vault.replace(&install, &first.version, &token("late")).await));
     vault.replace(&install, &stored.version, &token("last")).await?;

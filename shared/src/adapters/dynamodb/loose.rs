@@ -1,0 +1,105 @@
+//! Loose ends, and the index of what is due, in the connectors table.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::connectors::DynamoConnectors;
+use super::keys::{self, DUE_INDEX, DUE_SHARDS};
+use super::table::{Expression, Query, Wrote};
+use super::units::Item;
+use super::wire::{Reader, n, s};
+use super::wire_connectors::V;
+use super::wire_loose::{loose_item, read_due, read_loose};
+use crate::domain::connection::LooseEnd;
+use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
+use crate::ports::PortError;
+use crate::ports::loose::{Due, LooseEnds};
+
+#[async_trait]
+impl LooseEnds for DynamoConnectors {
+    async fn put_loose_end(&self, end: &LooseEnd) -> Result<(), PortError> {
+        self.table.put(loose_item(end)?, None, false).await?;
+        Ok(())
+    }
+
+    async fn loose_ends(&self, store: &StoreId, provider: ProviderId) -> Result<Vec<LooseEnd>, PortError> {
+        let (pk, prefix) = (keys::of_store(store), keys::loose_ends(provider));
+        let items = self.table.query_all(Query::all(&pk, &prefix)).await?;
+        items.iter().map(|item| read_loose(store, provider, item)).collect()
+    }
+
+    async fn strike_loose_end(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        install: &InstallId,
+    ) -> Result<(), PortError> {
+        self.table.delete(&keys::loose_end(store, provider, install), None).await?;
+        Ok(())
+    }
+
+    async fn close_claim(
+        &self,
+        provider: ProviderId,
+        shop: &ShopDomain,
+        store: &StoreId,
+        install: &InstallId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, PortError> {
+        let close = Expression::new(
+            "SET #closing = :yes, #until = :until, #install = :install, #store = :store, #v = :v, \
+             #expires_at = :expires_at",
+        )
+        .with(":yes", n(1))
+        .with(":until", n(until.as_nanosecond()))
+        .with(":store", s(store.as_str()))
+        .with(":v", n(V))
+        .with(":expires_at", n(until.as_second() + 24 * 60 * 60));
+        let nobody_elses = Expression::new(
+            "attribute_not_exists(#pk) OR #install = :install OR (attribute_exists(#until) AND #until <= :now)",
+        )
+        .with(":install", s(install.as_str()))
+        .with(":now", n(now.as_nanosecond()));
+        let wrote = self.table.update(&keys::claim(provider, shop), close, nobody_elses).await?;
+        Ok(matches!(wrote, Wrote::Done(_)))
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, PortError> {
+        let mut found: Vec<Due> = Vec::new();
+        // What was due in the second before this one has passed.
+        let until = keys::due_before(now);
+        for shard in 0..DUE_SHARDS {
+            let pk = keys::of_due(shard);
+            let query = Query {
+                index: Some(DUE_INDEX),
+                consistent: false,
+                limit: Some(limit),
+                before: Some(&until),
+                ..Query::all(&pk, "")
+            };
+            let items: Vec<Item> = self.table.query_all(query).await?;
+            for item in &items {
+                match read_due(&Reader::keys_only("due", item)) {
+                    Ok(due) => found.push(due),
+                    // One that cannot be read must not keep the others waiting.
+                    Err(error) => tracing::error!(%error, "an entry of the index was left out"),
+                }
+            }
+        }
+        found.sort_by_key(|due| due.at);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn postpone(&self, due: &Due, until: Timestamp) -> Result<bool, PortError> {
+        let key = match &due.install {
+            Some(install) => keys::loose_end(&due.store, due.provider, install),
+            None => keys::connector(&due.store, due.provider),
+        };
+        let place = |at| s(keys::due(&due.store, due.provider, due.install.as_ref(), at).sk);
+        let later = Expression::new("SET #gsk = :later").with(":later", place(until));
+        let unmoved = Expression::new("#gsk = :seen").with(":seen", place(due.at));
+        Ok(matches!(self.table.update(&key, later, unmoved).await?, Wrote::Done(_)))
+    }
+}

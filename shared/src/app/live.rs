@@ -1,0 +1,110 @@
+//! The last steps of every way to connect: the token into the vault, the connector live, the installation before it
+//! given up.
+
+use std::time::Duration;
+
+use super::access::Access;
+use super::audit::{Actor, Event, entry_after};
+use super::configure::ATTEMPTS;
+use super::error::AppError;
+use crate::domain::connection::{Connector, HistoryAction, Installation, LooseEnd};
+use crate::domain::ids::{InstallId, ProviderId, ShopDomain};
+use crate::ports::PortError;
+use crate::ports::vault::StoredToken;
+
+/// How long a claim holds while its attempt is under way; longer than the function may run.
+pub(super) const CLAIM_LIFE: Duration = Duration::from_secs(120);
+
+/// A shop that is about to be connected: who connects it and under which installation.
+#[derive(Clone, Copy)]
+pub(super) struct Arriving<'a> {
+    pub(super) actor: Actor<'a>,
+    pub(super) provider: ProviderId,
+    pub(super) shop: &'a ShopDomain,
+    pub(super) install: &'a InstallId,
+}
+
+impl Arriving<'_> {
+    fn loose_end(&self, access: &Access) -> LooseEnd {
+        LooseEnd {
+            store: self.actor.store.clone(),
+            provider: self.provider,
+            install: self.install.clone(),
+            shop: self.shop.clone(),
+            // An attempt that failed leaves the app where the merchant put it, and can be made again.
+            remove_app: false,
+            entry: None,
+            due: access.clock.now() + CLAIM_LIFE,
+        }
+    }
+}
+
+impl Access {
+    /// Puts the token into the vault, on the list of loose ends before that.
+    pub(super) async fn keep(&self, arriving: Arriving<'_>, token: &StoredToken) -> Result<(), AppError> {
+        self.connectors.put_loose_end(&arriving.loose_end(self)).await?;
+        Ok(self.vault.create(arriving.install, token).await?)
+    }
+
+    /// Makes the installation the connector's own. Returns the loose ends that come of it: the entry of the history
+    /// first, then the installation it replaces.
+    pub(super) async fn go_live(
+        &self,
+        arriving: Arriving<'_>,
+        installation: &Installation,
+    ) -> Result<Vec<LooseEnd>, AppError> {
+        let (store, provider) = (arriving.actor.store, arriving.provider);
+        let mut seen = None;
+        for _ in 0..ATTEMPTS {
+            let loaded = self.connectors.load(store, provider).await?;
+            let now = self.clock.now();
+            let mut connector = loaded.unwrap_or_else(|| Connector::new(store.clone(), provider, now));
+            if seen == Some(connector.revision) {
+                // Nobody changed the connector, so it was the claim. It outlives this call, so no other store can
+                // have it: the same store began again, or disconnected, at the same moment.
+                break;
+            }
+            seen = Some(connector.revision);
+            let replaced = connector.take_installation(installation.clone(), now);
+            let event = Event {
+                action: HistoryAction::Connected,
+                actor: arriving.actor.subject,
+                origin: arriving.actor.origin,
+                shop: Some(arriving.shop),
+                reason: None,
+            };
+            let connected =
+                LooseEnd { entry: Some(entry_after(&connector, event)), ..arriving.loose_end(self) };
+            let mut ends = vec![connected];
+            if let Some(replaced) = replaced {
+                let given_up = LooseEnd::of_given_up(&connector, &replaced, now);
+                // The same app in the same shop: removing it would end the new installation too.
+                let remove_app = given_up.remove_app && replaced.shop != installation.shop;
+                ends.push(LooseEnd { remove_app, ..given_up });
+            }
+            match self.connectors.go_live(&mut connector, &ends).await {
+                Ok(()) => return Ok(ends),
+                Err(PortError::Conflict) => {}
+                Err(error) => {
+                    // The answer may be lost and the connector live all the same.
+                    let after = self.connectors.load(store, provider).await?;
+                    let used = after.and_then(|after| after.installation);
+                    if used.is_some_and(|used| used.id == installation.id) {
+                        return Ok(ends);
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(PortError::Conflict.into())
+    }
+
+    /// Takes back what an attempt that failed has left: its claim and its token. What cannot be done now stays on the
+    /// list, so a failure here is not one of the attempt.
+    pub(super) async fn give_up(&self, arriving: Arriving<'_>) {
+        if let Err(error) = self.tie_up(&arriving.loose_end(self)).await {
+            let cause = error.code;
+            tracing::warn!(cause, install.id = %arriving.install, "a failed attempt is cleared away later");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Rules of `LooseEnds`, and of the writes of `ConnectorStore` that put them down.
+
+use super::samples::{self, PROVIDER, at};
+use super::{Checked, rules};
+use crate::domain::connection::{HistoryAction, HistoryEntry, Reason};
+use crate::domain::ids::StoreId;
+use crate::ports::PortError;
+use crate::ports::connectors::ConnectorStore;
+use crate::ports::loose::{CARE_EVERY, Due};
+
+/// Checks every rule.
+pub async fn all(connectors: &dyn ConnectorStore) -> Checked {
+    rules!(
+        a_loose_end_reads_back_until_it_is_struck_out,
+        what_is_due_comes_longest_first_and_can_be_put_off_once,
+        a_connector_is_looked_after_while_it_is_live,
+        going_live_puts_loose_ends_down_or_nothing,
+        letting_go_saves_and_puts_down_or_does_neither,
+        a_shop_that_is_closing_is_nobodys_until_it_ends,
+        a_shop_of_another_installation_cannot_be_closed;
+        (connectors)
+    )
+}
+
+fn is_conflict<T>(result: &Result<T, PortError>) -> bool {
+    matches!(result, Err(PortError::Conflict))
+}
+
+async fn due_of(connectors: &dyn ConnectorStore, store: &StoreId, now: u64) -> Result<Vec<Due>, PortError> {
+    let all = connectors.due(at(now), 10_000).await?;
+    Ok(all.into_iter().filter(|due| due.store == *store).collect())
+}
+
+async fn a_loose_end_reads_back_until_it_is_struck_out(connectors: &dyn ConnectorStore) -> Checked {
+    let (store, shop, install) = (samples::store()?, samples::shop(), samples::install());
+    let mut end = samples::loose_end(&store, &shop, &install, 10);
+    connectors.put_loose_end(&end).await?;
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![end.clone()]);
+    assert_eq!(connectors.loose_ends(&samples::store()?, PROVIDER).await?, vec![]);
+    (end.remove_app, end.due) = (false, at(20));
+    end.entry = Some(HistoryEntry {
+        store: store.clone(),
+        provider: PROVIDER,
+        id: samples::uuid(1).simple().to_string(),
+        at: at(1),
+        actor: "someone".to_owned(),
+        origin: Some("192.0.2.1".to_owned()),
+        action: HistoryAction::Disconnected,
+        shop: Some(shop.clone()),
+        reason: Some(Reason::Disconnected),
+    });
+    connectors.put_loose_end(&end).await?;
+    let second = samples::loose_end(&store, &shop, &samples::install(), 10);
+    connectors.put_loose_end(&second).await?;
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?.len(), 2);
+    assert!(connectors.loose_ends(&store, PROVIDER).await?.contains(&end));
+    for _ in 0..2 {
+        connectors.strike_loose_end(&store, PROVIDER, &install).await?;
+        assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![second.clone()]);
+    }
+    assert_eq!(due_of(connectors, &store, 1_000).await?.len(), 1);
+    connectors.strike_loose_end(&store, PROVIDER, &second.install).await?;
+    Ok(())
+}
+
+async fn what_is_due_comes_longest_first_and_can_be_put_off_once(connectors: &dyn ConnectorStore) -> Checked {
+    let (store, shop) = (samples::store()?, samples::shop());
+    let (early, late) = (samples::install(), samples::install());
+    connectors.put_loose_end(&samples::loose_end(&store, &shop, &late, 200)).await?;
+    connectors.put_loose_end(&samples::loose_end(&store, &shop, &early, 100)).await?;
+    assert_eq!(due_of(connectors, &store, 99).await?, vec![]);
+    let due = due_of(connectors, &store, 200).await?;
+    let shown: Vec<_> = due.iter().map(|due| (due.install.clone(), due.at)).collect();
+    assert_eq!(shown, [(Some(early.clone()), at(100)), (Some(late.clone()), at(200))]);
+    let first = due.first().ok_or("nothing is due")?;
+    assert!(connectors.postpone(first, at(300)).await?);
+    assert!(!connectors.postpone(first, at(400)).await?, "someone else was first");
+    assert_eq!(due_of(connectors, &store, 299).await?.len(), 1);
+    assert_eq!(due_of(connectors, &store, 300).await?.len(), 2);
+    connectors.strike_loose_end(&store, PROVIDER, &early).await?;
+    let gone = Due { at: at(300), ..first.clone() };
+    assert!(!connectors.postpone(&gone, at(400)).await?, "there is nothing to put off");
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?.len(), 1);
+    connectors.strike_loose_end(&store, PROVIDER, &late).await?;
+    Ok(())
+}
+
+async fn a_connector_is_looked_after_while_it_is_live(connectors: &dyn ConnectorStore) -> Checked {
+    let (store, shop) = (samples::store()?, samples::shop());
+    let mut connector = samples::connector(&store, &shop, &samples::install());
+    connectors.save(&mut connector).await?;
+    let first = 1 + CARE_EVERY.as_secs();
+    assert_eq!(due_of(connectors, &store, first - 1).await?, vec![]);
+    let due = due_of(connectors, &store, first).await?;
+    let expected = Due { store: store.clone(), provider: PROVIDER, install: None, at: at(first) };
+    assert_eq!(due, [expected]);
+    assert!(connectors.postpone(&due[0], at(first + 60)).await?);
+    // Other changes leave the time as it is.
+    connector.updated_at = at(first + 10);
+    connectors.save(&mut connector).await?;
+    assert_eq!(due_of(connectors, &store, first + 60).await?.len(), 1);
+    connector.reason = Some(Reason::NeedsReauthorization);
+    connectors.save(&mut connector).await?;
+    assert_eq!(due_of(connectors, &store, 10 * first).await?, vec![]);
+    Ok(())
+}
+
+async fn going_live_puts_loose_ends_down_or_nothing(connectors: &dyn ConnectorStore) -> Checked {
+    let (store, shop) = (samples::store()?, samples::shop());
+    let (install, old) = (samples::install(), samples::install());
+    let mut connector = samples::connector(&store, &shop, &install);
+    connectors.claim_shop(PROVIDER, &shop, &store, &install, at(0), at(60)).await?;
+    let own = samples::loose_end(&store, &shop, &install, 5);
+    let ends = [own.clone(), samples::loose_end(&store, &samples::shop(), &old, 5)];
+    let struck_out = connectors.go_live(&mut connector, &ends).await;
+    assert!(is_conflict(&struck_out), "its token was put away: {struck_out:?}");
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![]);
+    assert_eq!(connectors.load(&store, PROVIDER).await?, None);
+    connectors.put_loose_end(&own).await?;
+    connectors.go_live(&mut connector, &ends).await?;
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?.len(), 2);
+    for install in [&install, &old] {
+        connectors.strike_loose_end(&store, PROVIDER, install).await?;
+    }
+    Ok(())
+}
+
+async fn letting_go_saves_and_puts_down_or_does_neither(connectors: &dyn ConnectorStore) -> Checked {
+    let (store, shop, install) = (samples::store()?, samples::shop(), samples::install());
+    let mut connector = samples::connector(&store, &shop, &install);
+    connectors.save(&mut connector).await?;
+    let end = samples::loose_end(&store, &shop, &install, 5);
+    connector.installation = None;
+    connector.reason = Some(Reason::Disconnected);
+    connector.revision = 7;
+    assert!(is_conflict(&connectors.let_go(&mut connector, &end).await), "the revision moved");
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![]);
+    connector.revision = 1;
+    connectors.let_go(&mut connector, &end).await?;
+    assert_eq!(connectors.load(&store, PROVIDER).await?, Some(connector));
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![end]);
+    connectors.strike_loose_end(&store, PROVIDER, &install).await?;
+    Ok(())
+}
+
+async fn a_shop_that_is_closing_is_nobodys_until_it_ends(connectors: &dyn ConnectorStore) -> Checked {
+    let (store, other, shop) = (samples::store()?, samples::store()?, samples::shop());
+    let (old, new) = (samples::install(), samples::install());
+    connectors.claim_shop(PROVIDER, &shop, &store, &old, at(0), at(60)).await?;
+    connectors.go_live(&mut samples::connector(&store, &shop, &old), &[]).await?;
+    assert!(connectors.close_claim(PROVIDER, &shop, &store, &old, at(100), at(160)).await?);
+    for store in [&store, &other] {
+        assert!(!connectors.claim_shop(PROVIDER, &shop, store, &new, at(159), at(200)).await?);
+    }
+    let mut late = samples::connector(&samples::store()?, &shop, &old);
+    late.store = store.clone();
+    late.revision = 1;
+    assert!(is_conflict(&connectors.go_live(&mut late, &[]).await), "it is being put away");
+    assert!(connectors.close_claim(PROVIDER, &shop, &store, &old, at(110), at(170)).await?, "asked again");
+    assert!(connectors.claim_shop(PROVIDER, &shop, &other, &new, at(170), at(230)).await?);
+    connectors.release_claim(PROVIDER, &shop, &old).await?;
+    assert!(!connectors.claim_shop(PROVIDER, &shop, &store, &old, at(180), at(240)).await?);
+    Ok(())
+}
+
+async fn a_shop_of_another_installation_cannot_be_closed(connectors: &dyn ConnectorStore) -> Checked {
+    let (store, shop) = (samples::store()?, samples::shop());
+    let (old, new) = (samples::install(), samples::install());
+    connectors.claim_shop(PROVIDER, &shop, &store, &new, at(0), at(60)).await?;
+    assert!(!connectors.close_claim(PROVIDER, &shop, &store, &old, at(1), at(60)).await?, "pending");
+    connectors.go_live(&mut samples::connector(&store, &shop, &new), &[]).await?;
+    assert!(!connectors.close_claim(PROVIDER, &shop, &store, &old, at(1_000), at(1_060)).await?, "confirmed");
+    let free = samples::shop();
+    assert!(connectors.close_claim(PROVIDER, &free, &store, &old, at(1), at(60)).await?);
+    connectors.release_claim(PROVIDER, &free, &old).await?;
+    assert!(connectors.claim_shop(PROVIDER, &free, &store, &new, at(2), at(60)).await?);
+    Ok(())
+}
