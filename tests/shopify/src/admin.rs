@@ -21,10 +21,15 @@ use crate::oauth::{self, AuthorizeRequest, Grant};
 use crate::rest;
 use crate::results;
 use crate::server::{Lost, Simulator};
-use crate::shop::{ShopState, lock};
+use crate::shop::{Calls, ShopState, lock};
+use crate::webhooks::payload;
+use crate::webhooks::publish::{self, Occurrence};
+use crate::webhooks::subscription::Webhook;
 
 /// The largest request read.
 const LARGEST: usize = 8 << 20;
+/// Where tokens are asked for.
+const TOKEN_PATH: &str = "/admin/oauth/access_token";
 
 /// The router of the TLS listener: it goes by host first.
 pub fn router(simulator: Arc<Simulator>) -> Router {
@@ -87,6 +92,11 @@ async fn dispatch(State(simulator): State<Arc<Simulator>>, request: Request) -> 
     let Some(state) = host.strip_suffix(".myshopify.com").and_then(|label| simulator.shop(label)) else {
         return json_answer(StatusCode::NOT_FOUND, &json!({"errors": "Not Found"}));
     };
+    if incoming.path == TOKEN_PATH {
+        let kind = parameters(&incoming).remove("grant_type").unwrap_or_default();
+        let kind = if kind.is_empty() { "authorization_code".to_owned() } else { kind };
+        *lock(&state.calls).token_calls.entry(kind).or_default() += 1;
+    }
     if strikes(&state, Kind::Http429, "http_429") {
         let mut answer = json_answer(
             StatusCode::TOO_MANY_REQUESTS,
@@ -163,12 +173,17 @@ async fn shop(simulator: &Arc<Simulator>, state: &Arc<ShopState>, incoming: &Inc
     }
 }
 
-/// Removes an app from a shop.
+/// Removes an app from a shop: its tokens die, its subscriptions go, and it is told by the last of them.
 pub fn uninstall(simulator: &Simulator, state: &ShopState, client_id: &str) -> bool {
-    let removed = lock(&simulator.rights).uninstall(&state.label, client_id);
-    lock(&state.webhooks).retain(|webhook| webhook.client_id != client_id);
+    let now = simulator.clock.now();
+    let removed = lock(&simulator.rights).uninstall(&state.label, client_id, now);
+    let of_app = |webhook: &mut Webhook| webhook.client_id == client_id;
+    let webhooks: Vec<Webhook> = lock(&state.webhooks).extract_if(.., of_app).collect();
     if removed {
         lock(&state.calls).uninstalls += 1;
+        let payload = payload::shop(&state.snapshot().shop);
+        let occurrence = Occurrence { topic: "app/uninstalled", payload, app: None };
+        publish::publish_to(simulator, state, &webhooks, &[occurrence]);
     }
     removed
 }
@@ -218,8 +233,30 @@ fn decide(simulator: &Simulator, state: &ShopState, incoming: &Incoming) -> Resp
 }
 
 fn token(simulator: &Simulator, state: &ShopState, incoming: &Incoming) -> Response {
+    let parameters = parameters(incoming);
+    let grant = oauth::token(&mut lock(&simulator.rights), &state.label, &parameters, simulator.clock.now());
+    let (counter, status, body): (fn(&mut Calls) -> &mut u64, _, _) = match grant {
+        Grant::Exchanged(body, change) => {
+            if let Some(change) = change {
+                publish::scopes_changed(simulator, state, &change);
+            }
+            (|calls| &mut calls.token_exchanges, StatusCode::OK, body)
+        }
+        Grant::Refreshed(body) => (|calls| &mut calls.token_refreshes, StatusCode::OK, body),
+        Grant::Credentials(body) => (|calls| &mut calls.token_credentials, StatusCode::OK, body),
+        Grant::Refused(status, body) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+            (|calls| &mut calls.token_refusals, status, body)
+        }
+    };
+    *counter(&mut lock(&state.calls)) += 1;
+    json_answer(status, &body)
+}
+
+/// The parameters of a token request: a form, or JSON.
+fn parameters(incoming: &Incoming) -> BTreeMap<String, String> {
     let kind = incoming.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let parameters: BTreeMap<String, String> = if kind.starts_with("application/json") {
+    if kind.starts_with("application/json") {
         let body: Value = serde_json::from_slice(&incoming.body).unwrap_or_default();
         let fields = body.as_object().into_iter().flatten();
         fields
@@ -229,22 +266,6 @@ fn token(simulator: &Simulator, state: &ShopState, incoming: &Incoming) -> Respo
             .collect()
     } else {
         url::form_urlencoded::parse(&incoming.body).into_owned().collect()
-    };
-    let grant = oauth::token(&mut lock(&simulator.rights), &state.label, &parameters, simulator.clock.now());
-    let mut calls = lock(&state.calls);
-    match grant {
-        Grant::Exchanged(body) => {
-            calls.token_exchanges += 1;
-            json_answer(StatusCode::OK, &body)
-        }
-        Grant::Refreshed(body) => {
-            calls.token_refreshes += 1;
-            json_answer(StatusCode::OK, &body)
-        }
-        Grant::Refused(status, body) => {
-            calls.token_refusals += 1;
-            json_answer(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), &body)
-        }
     }
 }
 

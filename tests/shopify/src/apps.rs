@@ -9,12 +9,20 @@ use sha2::{Digest, Sha256};
 
 /// An app as its developer registered it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct App {
     /// Name shown to merchants.
     pub name: String,
     /// Client secret.
     pub secret: String,
+    /// The secret before it was rotated. It opens the token endpoint until it is revoked, that is, taken away here.
+    pub previous_secret: Option<String>,
+    /// Which secret signs what a merchant is sent back with.
+    pub callbacks_signed_by: SignedBy,
+    /// Which secret signs webhooks: Shopify may take an hour to change over.
+    pub webhooks_signed_by: SignedBy,
+    /// Where the compliance topics go.
+    pub compliance_uri: Option<String>,
     /// Addresses a merchant may be sent back to, matched exactly.
     pub redirect_uris: Vec<String>,
     /// What the app asks for where the request names no scopes.
@@ -23,6 +31,44 @@ pub struct App {
     pub require_expiring: bool,
     /// Retire a refresh token with its first use, stricter than Shopify is since 2026-08-28.
     pub strict_refresh: bool,
+}
+
+/// One of the two secrets of an app that is rotating them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignedBy {
+    /// The current one.
+    #[default]
+    Current,
+    /// The one before it, if there is one.
+    Previous,
+}
+
+impl App {
+    /// The secret that signs callbacks.
+    #[must_use]
+    pub fn callback_secret(&self) -> &str {
+        self.signing(self.callbacks_signed_by)
+    }
+
+    /// The secret that signs webhooks.
+    #[must_use]
+    pub fn webhook_secret(&self) -> &str {
+        self.signing(self.webhooks_signed_by)
+    }
+
+    fn signing(&self, by: SignedBy) -> &str {
+        match (by, &self.previous_secret) {
+            (SignedBy::Previous, Some(previous)) => previous,
+            _ => &self.secret,
+        }
+    }
+
+    /// Whether a caller who shows this secret is the app.
+    #[must_use]
+    pub fn accepts(&self, secret: &str) -> bool {
+        self.secret == secret || self.previous_secret.as_deref() == Some(secret)
+    }
 }
 
 /// An app installed in a shop.
@@ -34,6 +80,21 @@ pub struct Install {
     pub active: bool,
     /// Number used in `gid://shopify/AppInstallation/…`.
     pub id: u64,
+    /// When Shopify asks for the shop to be forgotten, unless it is installed again before.
+    pub redact_at: Option<Timestamp>,
+}
+
+/// What an app may do in a shop has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeChange {
+    /// The app.
+    pub client_id: String,
+    /// Number of the installation.
+    pub installation: u64,
+    /// What was granted.
+    pub previous: BTreeSet<String>,
+    /// What is granted now.
+    pub current: BTreeSet<String>,
 }
 
 /// An access token.
@@ -111,19 +172,59 @@ pub struct Issued {
 pub const ACCESS_SECONDS: i64 = 3_600;
 /// Life of a refresh token: 90 days.
 pub const REFRESH_SECONDS: i64 = 7_776_000;
+/// `shop/redact` comes 48 hours after an uninstall.
+const REDACT_SECONDS: i64 = 172_800;
 /// A used refresh token works on, until its replacement is used, for at most 30 days.
 const REUSE_SECONDS: i64 = 2_592_000;
 
 impl Rights {
-    /// Records an installation, or replaces its scopes.
-    pub fn install(&mut self, shop: &str, client_id: &str, scopes: &BTreeSet<String>) {
+    /// Records an installation, or replaces its scopes. What has changed for an app that was installed already is answered.
+    pub fn install(&mut self, shop: &str, client_id: &str, scopes: &BTreeSet<String>) -> Option<ScopeChange> {
         let id = self.installs.len() as u64 + 5_001;
         let install = self
             .installs
             .entry((shop.to_owned(), client_id.to_owned()))
-            .or_insert_with(|| Install { scopes: BTreeSet::new(), active: true, id });
-        install.scopes = compress(scopes);
-        install.active = true;
+            .or_insert_with(|| Install { scopes: BTreeSet::new(), active: false, id, redact_at: None });
+        let current = compress(scopes);
+        let previous = std::mem::replace(&mut install.scopes, current.clone());
+        let was_active = std::mem::replace(&mut install.active, true);
+        install.redact_at = None;
+        let installation = install.id;
+        (was_active && previous != current).then(|| ScopeChange {
+            client_id: client_id.to_owned(),
+            installation,
+            previous,
+            current,
+        })
+    }
+
+    /// Whether the app was removed from the shop and not installed again.
+    #[must_use]
+    pub fn is_uninstalled(&self, shop: &str, client_id: &str) -> bool {
+        self.installs.get(&(shop.to_owned(), client_id.to_owned())).is_some_and(|install| !install.active)
+    }
+
+    /// Whether the app is installed in the shop.
+    #[must_use]
+    pub fn is_installed(&self, shop: &str, client_id: &str) -> bool {
+        self.installs.get(&(shop.to_owned(), client_id.to_owned())).is_some_and(|install| install.active)
+    }
+
+    /// The shops, with the app, that are to be forgotten by now; each is answered once.
+    pub fn take_redactions(&mut self, now: Timestamp) -> Vec<(String, String)> {
+        let due =
+            self.installs.iter_mut().filter(|(_, install)| install.redact_at.is_some_and(|at| at <= now));
+        due.map(|(key, install)| {
+            install.redact_at = None;
+            key.clone()
+        })
+        .collect()
+    }
+
+    /// When the next shop is to be forgotten.
+    #[must_use]
+    pub fn next_redaction(&self) -> Option<Timestamp> {
+        self.installs.values().filter_map(|install| install.redact_at).min()
     }
 
     /// Issues an access token, with a refresh token if it is to expire.
@@ -175,11 +276,14 @@ impl Rights {
     }
 
     /// Removes an app from a shop: its tokens stop working at once. False if it was not installed.
-    pub fn uninstall(&mut self, shop: &str, client_id: &str) -> bool {
+    pub fn uninstall(&mut self, shop: &str, client_id: &str, now: Timestamp) -> bool {
         let Some(install) = self.installs.get_mut(&(shop.to_owned(), client_id.to_owned())) else {
             return false;
         };
         let was_active = std::mem::replace(&mut install.active, false);
+        if was_active {
+            install.redact_at = Some(after(now, REDACT_SECONDS));
+        }
         let concerns = |owner: &str, app: &str| owner == shop && app == client_id;
         self.tokens.values_mut().filter(|t| concerns(&t.shop, &t.client_id)).for_each(|t| t.revoked = true);
         self.refreshes
@@ -238,16 +342,22 @@ pub fn join_scopes(scopes: &BTreeSet<String>) -> String {
     scopes.iter().map(String::as_str).collect::<Vec<_>>().join(",")
 }
 
-/// HMAC-SHA256 in lower-case hex.
+/// HMAC-SHA256.
 #[must_use]
-pub fn hmac_hex(secret: &str, message: &str) -> String {
+pub fn hmac_bytes(secret: &str, message: &[u8]) -> Vec<u8> {
     // A key of any length is fine for HMAC, so the error case does not exist.
     Hmac::<Sha256>::new_from_slice(secret.as_bytes())
         .map(|mut mac| {
-            mac.update(message.as_bytes());
-            hex::encode(mac.finalize().into_bytes())
+            mac.update(message);
+            mac.finalize().into_bytes().to_vec()
         })
         .unwrap_or_default()
+}
+
+/// HMAC-SHA256 in lower-case hex.
+#[must_use]
+pub fn hmac_hex(secret: &str, message: &str) -> String {
+    hex::encode(hmac_bytes(secret, message.as_bytes()))
 }
 
 /// The first 16 hex digits of the SHA-256 of a secret: names it without giving it away.

@@ -1,16 +1,25 @@
 //! The simulator's time: the real one plus an offset that tests move forward.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 
 /// A clock that can be moved forward, so that tokens and links expire without waiting.
 #[derive(Debug, Default)]
 pub struct Clock {
     offset_seconds: AtomicI64,
+    wake: Arc<Notify>,
 }
 
 impl Clock {
+    /// A clock that tells `wake` when it is moved.
+    #[must_use]
+    pub fn new(wake: Arc<Notify>) -> Self {
+        Self { offset_seconds: AtomicI64::default(), wake }
+    }
+
     /// The simulated time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -22,6 +31,7 @@ impl Clock {
     /// Moves the simulated time.
     pub fn advance(&self, seconds: i64) {
         self.offset_seconds.fetch_add(seconds, Ordering::Relaxed);
+        self.wake.notify_one();
     }
 }
 

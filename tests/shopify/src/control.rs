@@ -19,6 +19,9 @@ use crate::faults::Faults;
 use crate::seed::Seed;
 use crate::server::Simulator;
 use crate::shop::{ShopState, lock};
+use crate::webhooks::{events, publish};
+
+mod webhooks;
 
 type Sim = State<Arc<Simulator>>;
 
@@ -36,11 +39,11 @@ pub fn router(simulator: Arc<Simulator>) -> Router {
         .route("/shops/{label}/calls", get(calls).delete(reset_calls))
         .route("/shops/{label}/installs", get(installs).post(install))
         .route("/shops/{label}/uninstall", post(uninstall))
-        .route("/shops/{label}/webhooks", get(webhooks))
         .route("/shops/{label}/bulk", get(bulk))
-        .route("/apps/{client_id}", put(app))
+        .route("/apps/{client_id}", put(app).patch(change_app))
         .route("/calls", get(all_calls))
         .route("/clock", get(clock).post(advance))
+        .merge(webhooks::router())
         .with_state(simulator)
 }
 
@@ -141,7 +144,13 @@ async fn change(
     let Some(state) = simulator.shop(&label) else { return unknown("shop") };
     let now = simulator.clock.now();
     match changes::apply(&state, &wanted, now) {
-        Ok(applied) => Json(json!(applied)).into_response(),
+        Ok(applied) => {
+            let snapshot = state.snapshot();
+            for one in &applied {
+                publish::publish(&simulator, &state, &events::of_change(one, &snapshot));
+            }
+            Json(json!(applied)).into_response()
+        }
         Err(problem) => refused(&problem.to_string()),
     }
 }
@@ -156,16 +165,26 @@ async fn set_faults(
     Json(wanted): Json<Faults>,
 ) -> Response {
     with_shop(&simulator, &label, |state| {
-        *lock(&state.faults) = wanted;
+        switch(&simulator, state, wanted);
         json!(*lock(&state.faults))
     })
 }
 
 async fn reset_faults(State(simulator): Sim, Path(label): Path<String>) -> Response {
     with_shop(&simulator, &label, |state| {
-        *lock(&state.faults) = Faults::default();
+        switch(&simulator, state, Faults::default());
         json!({})
     })
+}
+
+/// Sets the switches; what one of them kept back goes on.
+fn switch(simulator: &Simulator, state: &ShopState, wanted: Faults) {
+    let holding = wanted.hold_webhooks;
+    *lock(&state.faults) = wanted;
+    if !holding {
+        simulator.outbox.let_go(&state.label, simulator.clock.now());
+    }
+    simulator.wake.notify_one();
 }
 
 async fn calls(State(simulator): Sim, Path(label): Path<String>) -> Response {
@@ -227,13 +246,16 @@ async fn install(
     Json(wanted): Json<Installing>,
 ) -> Response {
     let now = simulator.clock.now();
-    let mut rights = lock(&simulator.rights);
-    let Some(app) = rights.apps.get(&wanted.client_id).cloned() else { return unknown("app") };
-    if simulator.shop(&label).is_none() {
-        return unknown("shop");
+    let Some(state) = simulator.shop(&label) else { return unknown("shop") };
+    let (change, issued) = {
+        let mut rights = lock(&simulator.rights);
+        let Some(app) = rights.apps.get(&wanted.client_id).cloned() else { return unknown("app") };
+        let change = rights.install(&label, &wanted.client_id, &wanted.scopes.unwrap_or(app.scopes));
+        (change, rights.issue(&label, &wanted.client_id, wanted.expiring, now, None))
+    };
+    if let Some(change) = change {
+        publish::scopes_changed(&simulator, &state, &change);
     }
-    rights.install(&label, &wanted.client_id, &wanted.scopes.unwrap_or(app.scopes));
-    let issued = rights.issue(&label, &wanted.client_id, wanted.expiring, now, None);
     Json(json!({"access_token": issued.access, "refresh_token": issued.refresh})).into_response()
 }
 
@@ -262,14 +284,6 @@ async fn uninstall(State(simulator): Sim, Path(label): Path<String>, body: axum:
     Json(json!({ "uninstalled": removed })).into_response()
 }
 
-async fn webhooks(State(simulator): Sim, Path(label): Path<String>) -> Response {
-    with_shop(&simulator, &label, |state| {
-        let webhooks = lock(&state.webhooks);
-        let row = |hook: &crate::shop::Webhook| json!({"id": hook.id, "app": hook.client_id, "topic": hook.topic, "uri": hook.uri, "filter": hook.filter});
-        webhooks.iter().map(row).collect()
-    })
-}
-
 async fn bulk(State(simulator): Sim, Path(label): Path<String>) -> Response {
     let Some(state) = simulator.shop(&label) else { return unknown("shop") };
     let apps: Vec<String> = lock(&simulator.rights).apps.keys().cloned().collect();
@@ -288,6 +302,23 @@ async fn bulk(State(simulator): Sim, Path(label): Path<String>) -> Response {
 async fn app(State(simulator): Sim, Path(client_id): Path<String>, Json(app): Json<App>) -> Json<Value> {
     simulator.register(&client_id, app);
     Json(json!({ "client_id": client_id }))
+}
+
+/// Changes what is named and leaves the rest.
+async fn change_app(
+    State(simulator): Sim,
+    Path(client_id): Path<String>,
+    Json(wanted): Json<serde_json::Map<String, Value>>,
+) -> Response {
+    let Some(known) = lock(&simulator.rights).apps.get(&client_id).cloned() else { return unknown("app") };
+    let mut merged = json!(known);
+    for (name, value) in wanted {
+        merged[name] = value;
+    }
+    match serde_json::from_value(merged) {
+        Ok(changed) => app(State(simulator), Path(client_id), Json(changed)).await.into_response(),
+        Err(problem) => refused(&problem.to_string()),
+    }
 }
 
 async fn clock(State(simulator): Sim) -> Json<Value> {

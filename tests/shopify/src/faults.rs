@@ -51,9 +51,17 @@ pub struct Faults {
     pub null_with_error: BTreeSet<String>,
     /// Scopes that are treated as not granted.
     pub deny_scope: BTreeSet<String>,
+    /// Webhooks are kept back until this is off again, or they are released.
+    pub hold_webhooks: bool,
+    /// Webhooks are sent once more although they arrived.
+    pub duplicate_webhooks: Strike,
+    /// Webhooks are never sent.
+    pub lose_webhooks: Strike,
+    /// Stretches the waits between retries of webhooks; 0.001 makes four hours 14 seconds.
+    pub retry_scale: Option<f64>,
     /// Counters behind [`Strike::Share`].
     #[serde(skip)]
-    seen: [f64; 6],
+    seen: [f64; 8],
 }
 
 /// Faults that strike by chance or count.
@@ -71,6 +79,10 @@ pub enum Kind {
     Throttle,
     /// [`Faults::bulk_fail`]
     BulkFail,
+    /// [`Faults::duplicate_webhooks`]
+    DuplicateWebhooks,
+    /// [`Faults::lose_webhooks`]
+    LoseWebhooks,
 }
 
 impl Faults {
@@ -83,6 +95,8 @@ impl Faults {
             Kind::TruncatedBody => (&mut self.truncated_body, 3),
             Kind::Throttle => (&mut self.throttle, 4),
             Kind::BulkFail => (&mut self.bulk_fail, 5),
+            Kind::DuplicateWebhooks => (&mut self.duplicate_webhooks, 6),
+            Kind::LoseWebhooks => (&mut self.lose_webhooks, 7),
         };
         match strike {
             Strike::Never => false,

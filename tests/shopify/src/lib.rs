@@ -1,5 +1,5 @@
 //! A Shopify that runs on loopback: OAuth, Admin GraphQL checked against Shopify's own schema,
-//! bulk operations, REST leftovers, and switches that make it misbehave.
+//! bulk operations, webhooks, REST leftovers, and switches that make it misbehave.
 //!
 //! It shares no code with the product it tests, so that both cannot be wrong in the same way.
 //! `README.md` beside this package lists the surface and the switches.
@@ -24,3 +24,4 @@ pub mod seed;
 pub mod server;
 pub mod shop;
 pub mod tls;
+pub mod webhooks;

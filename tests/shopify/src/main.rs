@@ -1,5 +1,6 @@
 //! Command line of the Shopify simulator.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use shopify_simulator::apps::App;
 use shopify_simulator::seed::{self, Seed};
 use shopify_simulator::server::{self, Simulator, StartError};
+use shopify_simulator::webhooks::address::Routes;
 
 const USAGE: &str = "\
 usage: shopify-simulator --schema-dir DIR [options]
@@ -17,6 +19,7 @@ usage: shopify-simulator --schema-dir DIR [options]
   --shop LABEL=SEED      opens LABEL.myshopify.com; SEED is demo, empty or generated:<products>[:<rng seed>]
   --csv LABEL=FILE       opens LABEL.myshopify.com with a Shopify product export
   --app ID:SECRET:URI    registers an app that may send merchants back to URI
+  --deliver-to FROM=TO   sends webhooks for an https origin to an http address on loopback
   --port-file FILE       writes the addresses there too
   --die-with-stdin       ends when standard input is closed
 ";
@@ -28,6 +31,7 @@ struct Options {
     shops: Vec<(String, Seed)>,
     csv: Vec<(String, PathBuf)>,
     apps: Vec<(String, App)>,
+    routes: BTreeMap<String, String>,
     port_file: Option<PathBuf>,
     die_with_stdin: bool,
 }
@@ -39,7 +43,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
             options.die_with_stdin = true;
             continue;
         }
-        if !["--schema-dir", "--state-dir", "--shop", "--csv", "--app", "--port-file"]
+        if !["--schema-dir", "--state-dir", "--shop", "--csv", "--app", "--deliver-to", "--port-file"]
             .contains(&name.as_str())
         {
             return Err(format!("unknown option `{name}`"));
@@ -56,6 +60,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
             "--shop" => {
                 let (label, text) = pair()?;
                 options.shops.push((label, text.parse()?));
+            }
+            "--deliver-to" => {
+                let (origin, target) = pair()?;
+                options.routes.insert(origin, target);
             }
             "--csv" => {
                 let (label, file) = pair()?;
@@ -118,7 +126,9 @@ fn run() -> Result<(), Failure> {
     let state = options
         .state
         .unwrap_or_else(|| std::env::temp_dir().join(format!("shopify-simulator-{}", std::process::id())));
+    let routes = Routes::parse(&options.routes).map_err(|problem| Failure::Usage(problem.to_string()))?;
     let simulator = Arc::new(Simulator::new(&schemas, &state)?);
+    simulator.outbox.set_routes(routes);
     // The schema is parsed while shops are made, not with the first request.
     let parsing = {
         let simulator = Arc::clone(&simulator);

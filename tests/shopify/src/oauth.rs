@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::apps::{
-    ACCESS_SECONDS, App, Code, Issued, REFRESH_SECONDS, Rights, compress, hmac_hex, join_scopes,
+    ACCESS_SECONDS, App, Code, Issued, REFRESH_SECONDS, Rights, ScopeChange, compress, hmac_hex, join_scopes,
     parse_scopes, random_hex,
 };
 
@@ -138,7 +138,7 @@ pub fn decide(
     now: Timestamp,
 ) -> Result<String, &'static str> {
     let app = request.app(rights)?;
-    let secret = app.secret.clone();
+    let secret = app.callback_secret().to_owned();
     let asked = request.scopes(app);
     let mut parameters: Vec<(String, String)> = vec![
         ("host".to_owned(), STANDARD_NO_PAD.encode(format!("admin.shopify.com/store/{shop}"))),
@@ -197,10 +197,12 @@ fn message(parameters: &[(String, String)]) -> String {
 /// How a token request ended.
 #[derive(Clone, Debug)]
 pub enum Grant {
-    /// A code was exchanged.
-    Exchanged(Value),
+    /// A code was exchanged; an app that was installed already may have got other scopes by it.
+    Exchanged(Value, Option<ScopeChange>),
     /// A refresh token was used.
     Refreshed(Value),
+    /// An app got a token for a shop of its own organisation.
+    Credentials(Value),
     /// Refused: HTTP status and body.
     Refused(u16, Value),
 }
@@ -220,7 +222,7 @@ pub fn token(
     let Some(app) = rights.apps.get(&client_id).cloned() else {
         return refuse("invalid_request", "Could not find Shopify API application with api_key");
     };
-    if app.secret != text("client_secret") {
+    if !app.accepts(text("client_secret")) {
         return refuse("invalid_client", "The client secret is not valid");
     }
     match text("grant_type") {
@@ -229,7 +231,13 @@ pub fn token(
             None => refuse("invalid_grant", "The refresh token is not valid"),
         },
         "client_credentials" => {
-            rights.install(shop, &client_id, &app.scopes);
+            // Whoever removed the app has to put it back; until then the grant is refused.
+            if rights.is_uninstalled(shop, &client_id) {
+                return refuse("app_not_installed", "The app is not installed on this shop");
+            }
+            if !rights.is_installed(shop, &client_id) {
+                rights.install(shop, &client_id, &app.scopes);
+            }
             let issued = rights.issue(shop, &client_id, true, now, None);
             let day = now.checked_add(SignedDuration::from_secs(86_399)).unwrap_or(now);
             if let Some(token) = rights.tokens.get_mut(&issued.access) {
@@ -239,7 +247,7 @@ pub fn token(
                 rights.refreshes.remove(refresh);
             }
             let issued = Issued { access: issued.access, refresh: None };
-            Grant::Exchanged(body(rights, shop, &client_id, &issued, Some(86_399)))
+            Grant::Credentials(body(rights, shop, &client_id, &issued, Some(86_399)))
         }
         "" | "authorization_code" => {
             let found = rights
@@ -255,9 +263,9 @@ pub fn token(
             }
             code.used = true;
             let scopes = code.scopes.clone();
-            rights.install(shop, &client_id, &scopes);
+            let change = rights.install(shop, &client_id, &scopes);
             let issued = rights.issue(shop, &client_id, text("expiring") == "1", now, None);
-            Grant::Exchanged(body(rights, shop, &client_id, &issued, None))
+            Grant::Exchanged(body(rights, shop, &client_id, &issued, None), change)
         }
         _ => refuse("unsupported_grant_type", "The grant type is not supported"),
     }

@@ -56,7 +56,8 @@ fn forbidden(scope: &str) -> Response {
     json_answer(StatusCode::FORBIDDEN, &json!({ "errors": message }))
 }
 
-fn shop_json(shop: &Shop) -> Value {
+/// The resource as the REST API and webhooks show it.
+pub(crate) fn shop_json(shop: &Shop) -> Value {
     let domain = if shop.primary_domain.is_empty() { shop.domain() } else { shop.primary_domain.clone() };
     json!({
         "id": shop.id,
@@ -80,7 +81,8 @@ fn shop_json(shop: &Shop) -> Value {
     })
 }
 
-fn location_json(location: &Location) -> Value {
+/// The resource as the REST API and webhooks show it.
+pub(crate) fn location_json(location: &Location) -> Value {
     let address = &location.address;
     json!({
         "id": location.id,
@@ -127,7 +129,8 @@ fn products(shop: &Shop, version: &str, incoming: &Incoming) -> Response {
     answer
 }
 
-fn product_json(product: &Product) -> Value {
+/// The resource as the REST API and webhooks show it.
+pub(crate) fn product_json(product: &Product) -> Value {
     let variants: Vec<Value> = product
         .variants
         .iter()

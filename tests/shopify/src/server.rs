@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
@@ -22,6 +23,8 @@ use crate::model::Shop;
 use crate::schema::{SchemaError, Schemas};
 use crate::shop::ShopState;
 use crate::tls::{self, TlsError};
+use crate::webhooks::outbox::Outbox;
+use crate::webhooks::sender;
 use crate::{admin, control, proxy};
 
 /// Why the simulator could not start.
@@ -33,6 +36,9 @@ pub enum StartError {
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The client that sends webhooks could not be made.
+    #[error("the client that sends webhooks could not be made")]
+    Client(#[from] reqwest::Error),
     /// A folder or socket could not be had.
     #[error("no folder or socket could be had")]
     Io(#[from] std::io::Error),
@@ -66,6 +72,10 @@ pub struct Simulator {
     pub folder: PathBuf,
     /// Key of result links.
     pub key: String,
+    /// Webhooks on their way.
+    pub outbox: Outbox,
+    /// Wakes who sends them.
+    pub wake: Arc<Notify>,
     shops: RwLock<BTreeMap<String, Arc<ShopState>>>,
 }
 
@@ -77,20 +87,24 @@ impl Simulator {
     pub fn new(schemas: &Path, state: &Path) -> Result<Self, StartError> {
         let folder = state.join("bulk");
         std::fs::create_dir_all(&folder)?;
+        let wake = Arc::new(Notify::new());
         Ok(Self {
-            clock: Clock::default(),
+            clock: Clock::new(Arc::clone(&wake)),
             schemas: Schemas::in_folder(schemas)?,
             rights: Mutex::default(),
             refused: Mutex::default(),
             folder,
             key: random_hex(32),
+            outbox: Outbox::new(Arc::clone(&wake)),
+            wake,
             shops: RwLock::default(),
         })
     }
 
-    /// Opens a shop; one with the same label is replaced.
+    /// Opens a shop; one with the same label is replaced, with all that was to be told about it.
     pub fn open(&self, shop: Shop) {
-        let state = Arc::new(ShopState::new(shop));
+        let state = Arc::new(ShopState::new(shop, Arc::clone(&self.wake)));
+        self.outbox.forget(&state.label);
         self.shops.write().unwrap_or_else(PoisonError::into_inner).insert(state.label.clone(), state);
     }
 
@@ -151,6 +165,7 @@ pub async fn start(simulator: Arc<Simulator>, state: &Path) -> Result<Running, S
     tasks.spawn(serve(https, Some(tls), admin::router(Arc::clone(&simulator))));
     tasks.spawn(serve(control_listener, None, control::router(Arc::clone(&simulator))));
     tasks.spawn(proxy::serve(proxy_listener, https_at, Arc::clone(&simulator)));
+    tasks.spawn(sender::run(Arc::clone(&simulator), sender::client()?));
     Ok(Running { addresses, simulator, tasks })
 }
 

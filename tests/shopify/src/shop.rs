@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::bulk::BulkOperations;
 use crate::faults::Faults;
 use crate::model::{Product, Shop, Variant};
+use crate::webhooks::subscription::Webhook;
 
 /// Locks, whether or not another holder panicked: every value here is valid between any two statements.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -88,10 +90,14 @@ impl Snapshot {
 /// What was called, and how often.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Calls {
+    /// Requests to the token endpoint by kind of grant, whatever came of them.
+    pub token_calls: BTreeMap<String, u64>,
     /// Codes exchanged for tokens.
     pub token_exchanges: u64,
     /// Refresh tokens used.
     pub token_refreshes: u64,
+    /// Tokens an app got by its own credentials.
+    pub token_credentials: u64,
     /// Token requests answered 4xx.
     pub token_refusals: u64,
     /// GraphQL requests by operation name (or first root field where there is none).
@@ -133,33 +139,6 @@ pub struct Bucket {
     pub at: Timestamp,
 }
 
-/// A webhook subscription.
-#[derive(Clone, Debug)]
-pub struct Webhook {
-    /// Numeric id.
-    pub id: u64,
-    /// The app.
-    pub client_id: String,
-    /// A value of `WebhookSubscriptionTopic`.
-    pub topic: String,
-    /// Where deliveries go.
-    pub uri: String,
-    /// `JSON` or `XML`.
-    pub format: String,
-    /// Filter, if any.
-    pub filter: Option<String>,
-    /// Fields kept in deliveries.
-    pub include_fields: Vec<String>,
-    /// Metafield namespaces.
-    pub metafield_namespaces: Vec<String>,
-    /// Name, if any.
-    pub name: Option<String>,
-    /// API version of the request that made it.
-    pub version: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
 /// A shop and what happens to it.
 #[derive(Debug)]
 pub struct ShopState {
@@ -176,12 +155,14 @@ pub struct ShopState {
     pub buckets: Mutex<HashMap<String, Bucket>>,
     /// Its webhook subscriptions.
     pub webhooks: Mutex<Vec<Webhook>>,
+    /// Wakes who sends webhooks.
+    pub wake: Arc<Notify>,
 }
 
 impl ShopState {
-    /// Opens a shop.
+    /// Opens a shop. `wake` is told when something of it may have to be sent.
     #[must_use]
-    pub fn new(mut shop: Shop) -> Self {
+    pub fn new(mut shop: Shop, wake: Arc<Notify>) -> Self {
         shop.refresh_collections();
         Self {
             label: shop.label.clone(),
@@ -191,6 +172,7 @@ impl ShopState {
             calls: Mutex::default(),
             buckets: Mutex::default(),
             webhooks: Mutex::default(),
+            wake,
         }
     }
 

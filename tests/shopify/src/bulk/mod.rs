@@ -112,6 +112,22 @@ struct Entry {
     ready_at: Instant,
     extra: u64,
     progress: Arc<Progress>,
+    announced: bool,
+}
+
+/// An operation that has come to its end.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Numeric id.
+    pub id: u64,
+    /// How it ended.
+    pub status: Status,
+    /// A value of `BulkOperationErrorCode`, when failed.
+    pub error_code: Option<&'static str>,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub completed_at: Timestamp,
 }
 
 /// The bulk operations of a shop.
@@ -202,6 +218,7 @@ pub fn start(request: &Request<'_>) -> Result<BulkOperation, (&'static str, Stri
         ready_at: Instant::now() + SHORTEST.max(Duration::from_millis(faults.bulk_slow_ms)),
         extra: faults.bulk_announce_extra,
         progress: Arc::clone(&progress),
+        announced: false,
     };
     let job = Job {
         api: Arc::clone(request.api),
@@ -260,6 +277,39 @@ impl BulkOperations {
         }
         entry.progress.cancelled.store(true, Ordering::Relaxed);
         Some(BulkOperation { status: Status::Canceling, ..entry.view(true, label, key) })
+    }
+}
+
+impl BulkOperations {
+    /// The operations that ended since the last time this was asked, with their apps.
+    pub fn take_finished(&mut self, stalled: bool) -> Vec<(String, Finished)> {
+        let mut finished = Vec::new();
+        for entry in self.entries.values_mut().filter(|entry| !entry.announced) {
+            let status = entry.status(stalled);
+            let outcome = lock(&entry.progress.outcome).clone();
+            if let (false, Some(outcome)) = (status.is_running(), outcome) {
+                entry.announced = true;
+                finished.push((
+                    entry.client_id.clone(),
+                    Finished {
+                        id: entry.id,
+                        status,
+                        error_code: outcome.error_code.filter(|_| status == Status::Failed),
+                        created_at: entry.created_at,
+                        completed_at: outcome.at,
+                    },
+                ));
+            }
+        }
+        finished
+    }
+
+    /// How long it takes until an operation whose result is written may end.
+    #[must_use]
+    pub fn next_finish(&self, stalled: bool) -> Option<Duration> {
+        let open = self.entries.values().filter(|entry| !stalled && !entry.announced);
+        let written = open.filter(|entry| lock(&entry.progress.outcome).is_some());
+        written.map(|entry| entry.ready_at.saturating_duration_since(Instant::now())).min()
     }
 }
 

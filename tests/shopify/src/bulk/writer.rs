@@ -53,6 +53,7 @@ pub(super) fn run(job: &Job) {
     };
     let outcome = if job.fails { fail(job, outcome) } else { outcome };
     *lock(&job.progress.outcome) = Some(outcome);
+    job.state.wake.notify_one();
 }
 
 /// Keeps half of the lines and calls it a failure.
@@ -96,6 +97,7 @@ fn produce(job: &Job) -> Result<u64, Stop> {
     };
     let nothing = BTreeSet::new();
     let world = World {
+        api: &job.api,
         snapshot: &job.snapshot,
         state: &job.state,
         client_id: &job.client_id,

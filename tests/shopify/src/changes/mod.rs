@@ -68,6 +68,8 @@ pub enum Kind {
     ProductRestore,
     /// A new product.
     ProductCreate,
+    /// Another name of the shop.
+    ShopRename,
 }
 
 /// What was changed.
@@ -154,6 +156,7 @@ impl Site<'_> {
             Kind::ProductDelete => self.product_delete(),
             Kind::ProductRestore => self.product_restore(),
             Kind::ProductCreate => self.product_create(),
+            Kind::ShopRename => Some(self.shop_rename()),
         };
         applied.ok_or(ChangeError::NoTarget(self.change.kind))
     }
@@ -161,6 +164,13 @@ impl Site<'_> {
     /// What is known of the change before it is made.
     fn begin(&self) -> Applied {
         Applied { kind: Some(self.change.kind), ..Applied::default() }
+    }
+
+    fn shop_rename(&mut self) -> Applied {
+        let name = self.change.value.clone().unwrap_or_else(|| format!("{} & Co", self.shop.name));
+        let before = std::mem::replace(&mut self.shop.name, name.clone());
+        self.shop.updated_at = self.now;
+        Applied { before: Some(before), after: Some(name), ..self.begin() }
     }
 
     /// The named product, or the first that suits and is not touched yet.

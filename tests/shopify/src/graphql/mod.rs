@@ -19,6 +19,7 @@ use crate::faults::{Faults, Kind};
 use crate::resolve::{Effects, Obj, World};
 use crate::schema::ApiSchema;
 use crate::shop::{Bucket, ShopState, Snapshot, lock};
+use crate::webhooks::subscription::Webhook;
 
 pub mod connection;
 pub mod cost;
@@ -240,10 +241,11 @@ fn execute<'d>(
     let snapshot = request.state.snapshot();
     let faults = lock(&request.state.faults).clone();
     let operations = bulk_operations(request, &faults);
-    let own = |webhook: &&crate::shop::Webhook| webhook.client_id == request.client_id;
+    let own = |webhook: &&Webhook| webhook.client_id == request.client_id;
     let webhooks = lock(&request.state.webhooks).iter().filter(own).cloned().collect();
     let effects = Actions { request, snapshot: &snapshot };
     let world = World {
+        api: request.api,
         snapshot: &snapshot,
         state: request.state,
         client_id: request.client_id,

@@ -14,7 +14,9 @@ use crate::model::{
     Cents, Collection, CollectionSource, Condition, Level, Location, Media, Metafield, OptionValue, Product,
     ProductOption, Variant,
 };
-use crate::shop::{ShopState, Snapshot, Webhook};
+use crate::schema::ApiSchema;
+use crate::shop::{ShopState, Snapshot};
+use crate::webhooks::subscription::Webhook;
 
 mod app;
 mod bulk;
@@ -27,10 +29,13 @@ mod root;
 mod shop;
 mod stock;
 mod variant;
+mod webhook;
 
 /// Everything a request can see.
 #[derive(Debug)]
 pub struct World<'a> {
+    /// The schema of the version asked for.
+    pub api: &'a ApiSchema,
     /// The shop at the moment of the request.
     pub snapshot: &'a Snapshot,
     /// The shop with its queues and counters.
@@ -334,7 +339,7 @@ impl<'a> Obj<'a> {
             Self::Inclusion(collection, source) => collection::inclusion(world, collection, source, field),
             Self::Condition(condition) => collection::condition(world, condition, field),
             Self::Bulk(operation) => bulk::operation(operation, field),
-            Self::Webhook(webhook) => app::webhook(webhook, field),
+            Self::Webhook(webhook) => webhook::webhook(webhook, field),
             Self::App => app::app(world, field),
             Self::Installation => app::installation(world, field),
             Self::Plain(_, fields) => fields

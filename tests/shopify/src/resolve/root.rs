@@ -3,7 +3,7 @@
 use super::product::{collection_list, product_list};
 use super::stock::{item_list, location_list};
 use super::variant::variant_list;
-use super::{Answer, FieldError, Obj, Res, World};
+use super::{Answer, FieldError, Obj, Res, World, webhook};
 use crate::gid::{self, number};
 use crate::graphql::connection::Connection;
 use crate::graphql::search::{Fact, Filter};
@@ -87,8 +87,8 @@ pub(super) fn query<'a>(world: &World<'a>, field: &Field<'_>) -> Answer<'a> {
         "currentAppInstallation" => Res::obj(Obj::Installation),
         "app" => Res::obj(Obj::App),
         "publicApiVersions" => super::shop::versions(),
-        "webhookSubscriptions" => webhooks(world, field),
-        "webhookSubscriptionsCount" => Res::count(world.webhooks.len(), limit()),
+        "webhookSubscriptions" => webhook::list(world, field),
+        "webhookSubscriptionsCount" => count(webhook::list(world, field), limit()),
         "webhookSubscription" => {
             let id = id("WebhookSubscription");
             return found(
@@ -176,15 +176,4 @@ fn operations<'a>(world: &World<'a>, field: &Field<'_>) -> Res<'a> {
         (time.as_microsecond(), operation.id, Obj::Bulk(operation.clone()))
     });
     Res::Connection(Box::new(Connection::by_number(nodes, field.flag("reverse"))))
-}
-
-fn webhooks<'a>(world: &World<'a>, field: &Field<'_>) -> Res<'a> {
-    let topics = field.texts("topics");
-    let uri = field.text("uri");
-    let chosen = world.webhooks.iter().filter(|webhook| {
-        (topics.is_empty() || topics.contains(&webhook.topic.as_str()))
-            && uri.is_none_or(|uri| webhook.uri == uri)
-    });
-    let nodes = chosen.map(|webhook| (webhook.id, Obj::Webhook(webhook.clone())));
-    Res::Connection(Box::new(Connection::in_order(nodes, field.flag("reverse"))))
 }

@@ -267,25 +267,6 @@ async fn reads_collections_in_the_new_and_the_old_form() {
 }
 
 #[tokio::test]
-async fn keeps_webhook_subscriptions() {
-    let sim = Sim::with("demo").await;
-    let token = sim.token(&READ).await;
-    let create = "mutation($uri: String!) { webhookSubscriptionCreate(topic: PRODUCTS_UPDATE, webhookSubscription: {uri: $uri}) {
-        webhookSubscription { id topic uri format } userErrors { field message } } }";
-    let made = sim.data(&token, create, json!({"uri": "https://app.example/hooks"})).await;
-    let hook = &made["webhookSubscriptionCreate"]["webhookSubscription"];
-    assert_eq!(hook["topic"], "PRODUCTS_UPDATE");
-    for again in ["https://app.example/hooks", "http://app.example/hooks"] {
-        let refused = sim.data(&token, create, json!({ "uri": again })).await;
-        assert_eq!(refused["webhookSubscriptionCreate"]["webhookSubscription"], Value::Null);
-        assert_eq!(refused["webhookSubscriptionCreate"]["userErrors"].as_array().unwrap().len(), 1);
-    }
-    let listed =
-        sim.data(&token, "{ webhookSubscriptions(first: 5) { nodes { id uri } } }", Value::Null).await;
-    assert_eq!(listed["webhookSubscriptions"]["nodes"], json!([{"id": hook["id"], "uri": hook["uri"]}]));
-}
-
-#[tokio::test]
 async fn introspects() {
     let sim = Sim::with("empty").await;
     let token = sim.token(&READ).await;

@@ -13,4 +13,12 @@ mod oauth;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]
+mod scopes;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod webhook_delivery;
+#[cfg(test)]
+mod webhook_retries;
+#[cfg(test)]
+mod webhook_subscriptions;

@@ -1,10 +1,11 @@
 //! A running simulator and a client of it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Uri};
 use reqwest::{Client, Proxy, Response};
 use serde_json::{Value, json};
 use shopify_simulator::apps::App;
@@ -150,4 +151,97 @@ impl Sim {
 /// The parameters of an address.
 pub fn parameters(url: &str) -> BTreeMap<String, String> {
     url::Url::parse(url).unwrap().query_pairs().into_owned().collect()
+}
+
+/// What an app is sent.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Received {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().unwrap()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// An app that listens for webhooks on loopback, where `https://app.example` leads to.
+pub struct Receiver {
+    address: String,
+    received: Arc<Mutex<Vec<Received>>>,
+    answers: Arc<Mutex<VecDeque<u16>>>,
+}
+
+impl Receiver {
+    /// Opens one and leads `https://app.example` to it.
+    pub async fn of(sim: &Sim) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/inside", listener.local_addr().unwrap());
+        let (received, answers) = (Arc::<Mutex<Vec<Received>>>::default(), Arc::default());
+        let (log, script): (_, Arc<Mutex<VecDeque<u16>>>) = (Arc::clone(&received), Arc::clone(&answers));
+        let app = axum::Router::new().fallback(async move |uri: Uri, headers: HeaderMap, body: Bytes| {
+            let path = uri.path_and_query().unwrap().to_string();
+            let poisoned = body.windows(6).any(|part| part == b"poison");
+            log.lock().unwrap().push(Received { path, headers, body });
+            let status = if poisoned { 500 } else { script.lock().unwrap().pop_front().unwrap_or(200) };
+            (StatusCode::from_u16(status).unwrap(), [("location", "/elsewhere")])
+        });
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        sim.control("PUT", "/deliver-to", json!({"https://app.example": address.clone()})).await;
+        Self { address, received, answers }
+    }
+
+    /// Where it listens, with the path that everything comes below.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// It answers these, then 200. Whatever holds the word `poison` is always refused.
+    pub fn answers(&self, statuses: &[u16]) {
+        self.answers.lock().unwrap().extend(statuses);
+    }
+
+    /// What came so far.
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// The payloads of a topic that came so far.
+    pub fn of_topic(&self, topic: &str) -> Vec<Value> {
+        let all = self.received();
+        all.iter().filter(|one| one.header("x-shopify-topic") == topic).map(Received::json).collect()
+    }
+}
+
+impl Sim {
+    /// Subscribes to a topic at `https://app.example/hooks`; more fields of the input may be given.
+    pub async fn subscribe(&self, token: &str, topic: &str, more: Value) -> Value {
+        let mutation = "mutation($topic: WebhookSubscriptionTopic!, $input: WebhookSubscriptionInput!) {
+            webhookSubscriptionCreate(topic: $topic, webhookSubscription: $input) {
+                webhookSubscription { id topic uri format } userErrors { field message }
+            }
+        }";
+        let mut input = json!({"uri": "https://app.example/hooks"});
+        for (name, value) in more.as_object().into_iter().flatten() {
+            input[name] = value.clone();
+        }
+        let data = self.data(token, mutation, json!({"topic": topic, "input": input})).await;
+        data["webhookSubscriptionCreate"].clone()
+    }
+
+    /// The deliveries, once nothing is waiting or under way.
+    pub async fn settled(&self) -> Vec<Value> {
+        let all = self.control("GET", "/shops/demo/deliveries?settled=true", Value::Null).await;
+        all.as_array().unwrap().clone()
+    }
+
+    pub async fn change(&self, change: Value) -> Value {
+        self.control("POST", "/shops/demo/changes", json!([change])).await[0].clone()
+    }
 }
