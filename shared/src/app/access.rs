@@ -206,8 +206,12 @@ impl Access {
                         }
                         Ok(None) => {}
                         Err(NoToken::Failed(error)) if usable => {
-                            let cause = error.code;
-                            tracing::warn!(cause, "the token could not be refreshed yet; it still works");
+                            let (code, cause) = (error.code, error.cause());
+                            tracing::warn!(
+                                code,
+                                cause,
+                                "the token could not be refreshed yet; it still works"
+                            );
                             return Ok(token.access_token);
                         }
                         Err(error) => return Err(error),

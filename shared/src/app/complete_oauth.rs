@@ -19,7 +19,7 @@ use crate::domain::connection::{
     Attempt, Connector, HistoryAction, Installation, Method, PendingConnect, Reason,
 };
 use crate::domain::ids::{InstallId, ProviderId};
-use crate::ports::PortError;
+use crate::ports::{PortError, chain};
 use crate::ports::provider::{
     AppSecret, Callback, CallbackRefusal, ProviderError, ShopAccess, ShopProfile, TokenGrant,
 };
@@ -190,7 +190,7 @@ impl CompleteOauth {
                 answer = self.access.connect.exchange(shop, code, &secret).await;
             }
             let grant = answer.map_err(|error| {
-                tracing::warn!(%error, "the code could not be traded");
+                tracing::warn!(cause = chain(&error), "the code could not be traded");
                 Failed::For(exchange_failed(&error))
             })?;
             let installation = self.inspect(pending, &install, &grant, now).await?;
@@ -208,7 +208,8 @@ impl CompleteOauth {
         for end in ends {
             // It is on the list: what cannot be done now is done later.
             if let Err(error) = self.access.tie_up(&end).await {
-                tracing::warn!(cause = error.code, install.id = %end.install, "a loose end is tied up later");
+                let (code, cause) = (error.code, error.cause());
+                tracing::warn!(code, cause, install.id = %end.install, "a loose end is tied up later");
             }
         }
         Ok(())
@@ -229,7 +230,7 @@ impl CompleteOauth {
         }
         let access = ShopAccess { shop: pending.shop.clone(), token: grant.access_token.clone() };
         let profile = self.access.connect.inspect(&access).await.map_err(|error| {
-            tracing::warn!(%error, "the shop could not be inspected");
+            tracing::warn!(cause = chain(&error), "the shop could not be inspected");
             Failed::For(exchange_failed(&error))
         })?;
         if profile.domain != pending.shop {

@@ -50,7 +50,7 @@ impl Disconnect {
         let connector = self.let_go(actor, connector).await?;
         let (app_removed, pending) = self.tie_up(actor, provider).await?;
         let reason = connector.reason.unwrap_or(Reason::Disconnected);
-        tracing::info!(app_removed, pending, "disconnected");
+        tracing::info!(app.removed = app_removed, app.pending = pending, "disconnected");
         Ok(Disconnected { state: reason.state(), reason, app_removed, pending })
     }
 
@@ -66,8 +66,8 @@ impl Disconnect {
             match self.access.tie_up(&end).await {
                 Ok(removed) => app_removed = removed.or(app_removed),
                 Err(error) if error.is_transient() => {
-                    let cause = error.code;
-                    tracing::warn!(cause, install.id = %end.install, "the rest of a disconnect is done later");
+                    let (code, cause) = (error.code, error.cause());
+                    tracing::warn!(code, cause, install.id = %end.install, "the rest of a disconnect is done later");
                     pending = true;
                 }
                 Err(error) => return Err(error),

@@ -77,6 +77,11 @@ impl AppError {
         }
     }
 
+    /// What we log of it beside its code.
+    pub fn cause(&self) -> Option<String> {
+        self.source.as_deref().map(|cause| crate::ports::chain(cause))
+    }
+
     /// Whether trying again later can help.
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, ErrorKind::Throttled { .. } | ErrorKind::Unavailable)

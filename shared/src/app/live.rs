@@ -103,8 +103,8 @@ impl Access {
     /// list, so a failure here is not one of the attempt.
     pub(super) async fn give_up(&self, arriving: Arriving<'_>) {
         if let Err(error) = self.tie_up(&arriving.loose_end(self)).await {
-            let cause = error.code;
-            tracing::warn!(cause, install.id = %arriving.install, "a failed attempt is cleared away later");
+            let (code, cause) = (error.code, error.cause());
+            tracing::warn!(code, cause, install.id = %arriving.install, "a failed attempt is cleared away later");
         }
     }
 }

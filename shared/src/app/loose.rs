@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::access::{Access, NoToken};
 use super::error::AppError;
 use crate::domain::connection::LooseEnd;
+use crate::ports::chain;
 use crate::ports::provider::{ProviderError, ShopAccess};
 
 /// How long a shop is closed while an installation is put away; longer than any function runs.
@@ -50,7 +51,7 @@ impl Access {
         }
         self.vault.delete(install).await?;
         self.connectors.release_claim(provider, shop, install).await?;
-        tracing::info!(install.id = %install, shop.domain = %shop, app_removed = removed, "put an installation away");
+        tracing::info!(install.id = %install, shop.domain = %shop, app.removed = removed, "put an installation away");
         Ok(removed)
     }
 
@@ -74,7 +75,7 @@ impl Access {
                     | ProviderError::ScopeDenied { .. }
                     | ProviderError::Refused { .. }),
                 ) => {
-                    tracing::warn!(%error, shop.domain = %end.shop, "the shop keeps the app");
+                    tracing::warn!(cause = chain(&error), shop.domain = %end.shop, "the shop keeps the app");
                     return Ok(false);
                 }
                 Err(error) => return Err(error.into()),

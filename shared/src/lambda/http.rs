@@ -309,10 +309,10 @@ where
             let (status, code) = (response.status_code, error.code);
             let duration_ms = record(&response, Some(code));
             if error.kind == ErrorKind::Bug {
-                let cause = chain(&error);
+                let cause = error.cause();
                 tracing::error!(request.id = request_id, route, status, code, cause, duration_ms, "failed");
             } else if error.source.is_some() {
-                let cause = chain(&error);
+                let cause = error.cause();
                 tracing::warn!(request.id = request_id, route, status, code, cause, duration_ms, "gave up");
             } else {
                 tracing::info!(request.id = request_id, route, status, code, duration_ms, "refused");
@@ -320,20 +320,6 @@ where
             response
         }
     }
-}
-
-/// What lies below an error, outermost first.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = String::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 /// Serves events until the environment ends.

@@ -8,7 +8,6 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::FutureExt as _;
 use lambda_runtime::LambdaEvent;
 
-use super::http::chain;
 use super::metrics;
 use crate::adapters::sqs;
 use crate::app::error::AppError;
@@ -59,7 +58,7 @@ async fn carry_out(app: &ImportStep, record: &SqsMessage) -> Disposition {
     let step = AssertUnwindSafe(app.handle(&message, receives)).catch_unwind();
     let disposition = step.await.unwrap_or_else(|_| Disposition::Retry(AppError::bug("a step panicked")));
     if let Disposition::Retry(error) = &disposition {
-        let (code, cause) = (error.code, chain(error));
+        let (code, cause) = (error.code, error.cause());
         tracing::warn!(message.id = id, run.id = %message.run, code, cause, receives, "a step is to be tried again");
     }
     disposition

@@ -4,6 +4,8 @@
 /// A metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Metric {
+    /// Lines logged as errors: someone must act.
+    ErrorsLogged,
     /// Requests that were answered.
     Requests,
     /// Answers that blame the caller (4xx).
@@ -49,7 +51,8 @@ pub enum Unit {
 
 impl Metric {
     /// All there are.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
+        Self::ErrorsLogged,
         Self::Requests,
         Self::ClientErrors,
         Self::ServerErrors,
@@ -70,6 +73,7 @@ impl Metric {
     /// The name, as alarms and dashboards know it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::ErrorsLogged => "errors_logged",
             Self::Requests => "requests",
             Self::ClientErrors => "client_errors",
             Self::ServerErrors => "server_errors",

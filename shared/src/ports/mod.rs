@@ -15,6 +15,12 @@ use std::time::Duration;
 /// The cause below a failed call.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// What a log says of an error: it and everything below it, outermost first.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// Why a call to a service of ours (tables, queue, vault) did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {

@@ -21,7 +21,7 @@ use crate::domain::record::{Kind, RecordKey, Source, StoredRecord};
 use crate::domain::run::Cost;
 use crate::ports::catalog::{Catalog, Expect};
 use crate::ports::time::Random as _;
-use crate::ports::{Page, PortError};
+use crate::ports::{Page, PortError, chain};
 
 const SERVICE: &str = "catalogue";
 /// Batches, shards or pages under way at once, of one call.
@@ -91,7 +91,7 @@ impl DynamoCatalog {
             .try_for_each(|_| async { Ok(()) })
             .await;
         if let Err(error) = deleted {
-            tracing::warn!(error = %error, record.id = %pages.id, "pages of an earlier version stay behind");
+            tracing::warn!(cause = chain(&error), record.id = %pages.id, "pages of an earlier version stay behind");
         }
     }
 

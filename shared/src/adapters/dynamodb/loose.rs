@@ -12,8 +12,8 @@ use super::wire_connectors::V;
 use super::wire_loose::{loose_item, read_due, read_loose};
 use crate::domain::connection::LooseEnd;
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
-use crate::ports::PortError;
 use crate::ports::loose::{Due, LooseEnds};
+use crate::ports::{PortError, chain};
 
 #[async_trait]
 impl LooseEnds for DynamoConnectors {
@@ -83,7 +83,7 @@ impl LooseEnds for DynamoConnectors {
                 match read_due(&Reader::keys_only("due", item)) {
                     Ok(due) => found.push(due),
                     // One that cannot be read must not keep the others waiting.
-                    Err(error) => tracing::error!(%error, "an entry of the index was left out"),
+                    Err(error) => tracing::error!(cause = chain(&error), "an entry of the index was left out"),
                 }
             }
         }

@@ -10,9 +10,9 @@ use crate::app::error::AppError;
 use crate::domain::record::{Kind, Record, Resource};
 use crate::domain::run::{ChunkId, Cost, Feed, FeedProgress, Run, RunEvent, RunState};
 use crate::domain::warning::Code;
-use crate::ports::PortError;
 use crate::ports::provider::{FeedStatus, ProviderError, ShopAccess, SourceItem};
 use crate::ports::queue::Step;
+use crate::ports::{PortError, chain};
 
 /// A feed that does not grow for this long is asked for again.
 const STALLED_AFTER: Duration = Duration::from_secs(15 * 60);
@@ -158,7 +158,7 @@ impl ImportStep {
             match self.extract.cancel_feed(&access, handle).await {
                 Err(ProviderError::Throttled { .. } | ProviderError::Unavailable { .. }) | Ok(()) => {}
                 Err(error) => {
-                    tracing::warn!(error = %error, "a feed could not be stopped; it ends by itself")
+                    tracing::warn!(cause = chain(&error), "a feed could not be stopped; it ends by itself")
                 }
             }
         }

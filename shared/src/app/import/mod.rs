@@ -117,7 +117,11 @@ impl ImportStep {
     pub async fn handle(&self, message: &StepMessage, receives: u32) -> Disposition {
         let result = match self.step(message).await {
             Err(StepError::Later(error)) if receives >= MAX_RECEIVES => {
-                tracing::error!(error = %error, "a step was given up after its last delivery");
+                tracing::error!(
+                    code = error.code,
+                    cause = error.cause(),
+                    "a step was given up after its last delivery"
+                );
                 self.access.metrics.count(Metric::StepsPoison);
                 let detail = format!("A step failed {receives} times; the last reason was `{}`.", error.code);
                 Err(StepError::fail(Code::RunItemFailed, detail))
@@ -165,7 +169,7 @@ impl ImportStep {
                 if run.state.is_final() {
                     return Ok(false);
                 }
-                tracing::error!(code = failure.code.as_str(), detail = %failure.detail, "the run broke off");
+                tracing::warn!(code = failure.code.as_str(), detail = %failure.detail, "the run broke off");
                 *run.warnings.entry(failure.code).or_default() += 1;
                 run.failure = Some(failure.clone());
                 run.take(RunEvent::Broke, self.clock.now()).map_err(AppError::bug)?;
