@@ -19,11 +19,11 @@ use crate::domain::connection::{
     Attempt, Connector, HistoryAction, Installation, Method, PendingConnect, Reason,
 };
 use crate::domain::ids::{InstallId, ProviderId};
-use crate::ports::{PortError, chain};
 use crate::ports::provider::{
     AppSecret, Callback, CallbackRefusal, ProviderError, ShopAccess, ShopProfile, TokenGrant,
 };
 use crate::ports::time::Random;
+use crate::ports::{PortError, chain};
 
 /// Everything that completing a connect attempt may use.
 pub struct CompleteOauth {

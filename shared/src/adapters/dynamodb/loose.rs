@@ -83,7 +83,9 @@ impl LooseEnds for DynamoConnectors {
                 match read_due(&Reader::keys_only("due", item)) {
                     Ok(due) => found.push(due),
                     // One that cannot be read must not keep the others waiting.
-                    Err(error) => tracing::error!(cause = chain(&error), "an entry of the index was left out"),
+                    Err(error) => {
+                        tracing::error!(cause = chain(&error), "an entry of the index was left out")
+                    }
                 }
             }
         }
