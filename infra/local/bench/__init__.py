@@ -5,6 +5,7 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from .. import build, paths, template
 from ..display import console, step
@@ -29,9 +30,11 @@ class Figure:
 
 @dataclass
 class Bench:
-    """Figures, and everything they were worked out from."""
+    """The figures of one part, and everything they were worked out from."""
 
     binaries: dict
+    # What each deployed function was given, once there was a deployment.
+    environments: dict[str, dict[str, str]] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
     details: dict = field(default_factory=dict)
 
@@ -47,10 +50,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} products everywhere: some minutes")
     parser.add_argument("--products", type=int, metavar="N", help="products read beside Airbyte's connector (default 5000)")
     parser.add_argument("--stack-products", type=int, metavar="N", help="products imported through the stack (default 10000)")
-    parser.add_argument("--only", choices=list(parts), action="append", help="measure this part alone")
+    parser.add_argument("--only", choices=list(parts), action="append", help="measure this part alone; the report keeps what the others measured")
     given = parser.parse_args(arguments)
     given.products = given.products or (QUICK if given.quick else 5_000)
     given.stack_products = given.stack_products or (QUICK if given.quick else 10_000)
+    path = paths.output_dir() / "bench.json"
     try:
         with step("Build what is deployed, the simulator and the benchmark") as current:
             # Apart: fakes for the benchmark must not get into what is deployed.
@@ -59,18 +63,21 @@ def main(arguments: list[str]) -> int:
         bench = Bench(binaries)
         for name, measure in parts.items():
             if not given.only or name in given.only:
+                bench.figures, bench.details = [], {}
                 measure(bench, given)
+                report = keep(path, name, bench, given)
     except Failed as failed:
         console.print(f"[bold red]✗[/] {failed}")
         return 1
-    write(bench, given)
+    show(report)
+    console.print(f"{path}")
     return 0
 
 
-def write(bench: Bench, given: argparse.Namespace) -> None:
-    from rich.table import Table
-
-    report = {
+def keep(path: Path, name: str, bench: Bench, given: argparse.Namespace) -> dict:
+    """Puts what one part measured into the report, each part with its own time; those of other parts stay."""
+    report = read(path)
+    report["parts"][name] = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "quick": given.quick,
         "cores": os.cpu_count(),
@@ -78,14 +85,30 @@ def write(bench: Bench, given: argparse.Namespace) -> None:
         "figures": [{**asdict(figure), "ok": figure.ok} for figure in bench.figures],
         "details": bench.details,
     }
-    path = paths.output_dir() / "bench.json"
     path.write_text(json.dumps(report, indent=2) + "\n")
-    table = Table("figure", "goal", "reached", "")
-    for each in bench.figures:
-        mark = "[green]✓[/]" if each.ok else "[bold red]✗ missed[/]"
-        table.add_row(each.name, f"≤ {shown(each.goal)} {each.unit}", f"{shown(each.reached)} {each.unit}", mark)
+    return report
+
+
+def read(path: Path) -> dict:
+    """The report so far; an empty one where there is none, or one of another form."""
+    try:
+        report = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {"parts": {}}
+    known = isinstance(report, dict) and isinstance(report.get("parts"), dict)
+    return report if known else {"parts": {}}
+
+
+def show(report: dict) -> None:
+    from rich.table import Table
+
+    table = Table("figure", "goal", "reached", "", "measured")
+    for part in report["parts"].values():
+        for each in part["figures"]:
+            mark = "[green]✓[/]" if each["ok"] else "[bold red]✗ missed[/]"
+            goal, reached = (f"{shown(each[side])} {each['unit']}" for side in ("goal", "reached"))
+            table.add_row(each["name"], f"≤ {goal}", reached, mark, part["at"])
     console.print(table)
-    console.print(f"{path}")
 
 
 def shown(number: float) -> str:

@@ -20,13 +20,12 @@ STAND_IN = "value-1"
 
 
 def measure(bench, given) -> None:
-    environments = bench.details.get("environments") or {}
     rows = bench.details["cold"] = {}
     with step("Cold start of every function") as current:
         for logical, name in template.functions().items():
             current.note(name)
             binary = bench.binaries[name]
-            env = environments.get(logical) or declared(logical)
+            env = bench.environments.get(logical) or declared(logical)
             starts = [start(binary, env) for _ in range(TIMES)]
             rows[name] = {
                 "milliseconds": round(statistics.median(each[0] for each in starts), 2),

@@ -24,7 +24,7 @@ def measure(bench, given) -> None:
         with step(f"Import {count:,} products through the stack") as current:
             ours = bench.details["stack_import"] = follow(merchant)
             current.result = f"{ours['seconds']:.1f} s, and {ours['waiting_seconds']:.1f} s of waiting for the shop"
-        bench.details["environments"] = environments(stack)
+        bench.environments = environments(stack)
         with step("Download the same files") as current:
             asked = {"client_id": CLIENT_ID, "scopes": merchant.card()["scopes"]["granted"]}
             token = stack.simulate("POST", f"/shops/{LABEL}/installs", asked)["access_token"]
