@@ -2,6 +2,7 @@
 //! AWS or HTTP may enter here.
 
 pub mod connection;
+pub mod fingerprint;
 pub mod ids;
 pub mod plan;
 pub mod record;

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::fingerprint::Hasher;
 use super::ids::RunId;
 use super::record::{
-    Base, Child, ChildShape, Digest, Gone, Hasher, Kind, MAPPER_VERSION, Record, Resource, Standing,
-    StoredRecord,
+    Base, Child, ChildShape, Digest, Gone, Kind, MAPPER_VERSION, Record, Resource, Standing, StoredRecord,
 };
 use super::warning::Code;
 
@@ -400,7 +400,7 @@ impl<'a> Merge<'a> {
             }
         }
         if list.ordered {
-            let order = Hasher::order(tag, theirs.iter().map(|child| child.id.as_str()));
+            let order = self.hasher.order(tag, theirs.iter().map(|child| child.id.as_str()));
             let before = ids(self.stored.record.children[at].iter().filter(|c| c.missing_since.is_none()));
             let after = ids(theirs.iter());
             if !self.stored.base.holds(order) && before != after {
@@ -465,7 +465,7 @@ impl<'a> Merge<'a> {
         if ours.missing_since.is_some() {
             return Some(ours.clone());
         }
-        if list.base_per_field && !self.stored.base.holds(Hasher::presence(tag, &ours.id)) {
+        if list.base_per_field && !self.stored.base.holds(self.hasher.presence(tag, &ours.id)) {
             return Some(ours.clone());
         }
         match list.gone {

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
-use xxhash_rust::xxh3::Xxh3;
 
+use super::fingerprint::Hasher;
+pub use super::fingerprint::{Base, Digest};
 use super::ids::{ProviderId, RunId, ShopId, StoreId};
 
 /// A resource whose records are counted: the whole records and the children inside them.
@@ -359,108 +360,6 @@ pub struct Record {
     pub children: Vec<Vec<Child>>,
 }
 
-/// What was last imported, as hashes: one for each field, child and order. Sorted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Base(Vec<u64>);
-
-impl Base {
-    /// Whether this very value was imported last.
-    pub fn holds(&self, hash: u64) -> bool {
-        self.0.binary_search(&hash).is_ok()
-    }
-
-    /// The bytes to store: eight per hash, little-endian.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|hash| hash.to_le_bytes()).collect()
-    }
-
-    /// Reads stored bytes back; none where their length is not a multiple of eight.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        rest.is_empty().then(|| Self(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect()))
-    }
-}
-
-/// A record's fingerprint: equal fingerprints mean that nothing a merchant could see differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest(pub u64);
-
-impl Digest {
-    /// Sixteen hexadecimal digits.
-    pub fn to_hex(self) -> String {
-        format!("{:016x}", self.0)
-    }
-
-    /// Reads sixteen hexadecimal digits.
-    pub fn from_hex(text: &str) -> Option<Self> {
-        (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok().map(Self)).flatten()
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_hex())
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::from_hex(&text).ok_or_else(|| serde::de::Error::custom("a digest is 16 hexadecimal digits"))
-    }
-}
-
-/// Hashes values by their canonical JSON. Keeps its buffer, because a product makes hundreds.
-#[derive(Default)]
-pub struct Hasher {
-    buffer: Vec<u8>,
-}
-
-impl Hasher {
-    /// The hash of one field of a record (`child` empty) or of a child.
-    pub fn field(&mut self, list: &str, child: &str, name: &str, value: &Value) -> u64 {
-        self.buffer.clear();
-        // Writing JSON into memory cannot fail: every key is a string.
-        let _ = serde_json::to_writer(&mut self.buffer, value);
-        let mut hash = Self::tagged(list, child, name);
-        hash.update(&self.buffer);
-        hash.digest()
-    }
-
-    /// The hash of all values of a child at once.
-    pub fn whole(&mut self, list: &str, child: &Child) -> u64 {
-        self.buffer.clear();
-        let _ = serde_json::to_writer(&mut self.buffer, &child.values);
-        let mut hash = Self::tagged(list, &child.id, "*");
-        hash.update(&self.buffer);
-        hash.digest()
-    }
-
-    /// The hash that says that a child was there.
-    pub fn presence(list: &str, child: &str) -> u64 {
-        Self::tagged(list, child, "@").digest()
-    }
-
-    /// The hash of the order of children.
-    pub fn order<'a>(list: &str, ids: impl Iterator<Item = &'a str>) -> u64 {
-        let mut hash = Self::tagged(list, "", "#");
-        for id in ids {
-            hash.update(id.as_bytes());
-            hash.update(b"\n");
-        }
-        hash.digest()
-    }
-
-    fn tagged(list: &str, child: &str, name: &str) -> Xxh3 {
-        let mut hash = Xxh3::new();
-        for part in [list, child, name] {
-            hash.update(part.as_bytes());
-            hash.update(b"\0");
-        }
-        hash
-    }
-}
-
 impl Record {
     /// An empty record of a kind, every field absent.
     pub fn empty(kind: Kind) -> Self {
@@ -486,11 +385,21 @@ impl Record {
         }
     }
 
+    /// How many hashes its fingerprint is made of, at most.
+    fn hashes(&self) -> usize {
+        let shape = self.kind.shape();
+        let of_children = shape.children.iter().zip(&self.children).map(|(list, children)| {
+            let each = if list.base_per_field { 1 + list.fields.len() } else { 1 };
+            children.len() * each + usize::from(list.ordered)
+        });
+        shape.fields.len() + of_children.sum::<usize>()
+    }
+
     /// The hashes of everything a rerun compares, in a fixed order; the digest is made of them.
     pub fn fingerprint(&self) -> (Digest, Base) {
         let shape = self.kind.shape();
         let mut hasher = Hasher::default();
-        let mut hashes = Vec::new();
+        let mut hashes = Vec::with_capacity(self.hashes());
         for (name, value) in shape.fields.iter().zip(&self.values) {
             hashes.push(hasher.field("", "", name, value));
         }
@@ -500,7 +409,7 @@ impl Record {
             let start = hashes.len();
             for child in present() {
                 if list.base_per_field {
-                    hashes.push(Hasher::presence(tag, &child.id));
+                    hashes.push(hasher.presence(tag, &child.id));
                     for (name, value) in list.fields.iter().zip(&child.values) {
                         hashes.push(hasher.field(tag, &child.id, name, value));
                     }
@@ -509,17 +418,13 @@ impl Record {
                 }
             }
             if list.ordered {
-                hashes.push(Hasher::order(tag, present().map(|child| child.id.as_str())));
+                hashes.push(hasher.order(tag, present().map(|child| child.id.as_str())));
             } else {
                 hashes[start..].sort_unstable();
             }
         }
-        let mut digest = Xxh3::new();
-        for hash in &hashes {
-            digest.update(&hash.to_le_bytes());
-        }
-        hashes.sort_unstable();
-        (Digest(digest.digest()), Base(hashes))
+        let digest = hasher.all(&hashes);
+        (digest, Base::of(hashes))
     }
 
     /// The record as JSON with names, for people: own fields plus one list per kind of child, the missing left out.

@@ -236,14 +236,14 @@ impl Catalog for FakeCatalog {
         }
         let read = || {
             let mut inner = self.inner();
-            let places: std::collections::BTreeSet<Place> =
-                keys.iter().map(|key| place(store, key)).collect();
-            let units = places.iter().map(|place| {
+            let places: Vec<Place> = keys.iter().map(|key| place(store, key)).collect();
+            let unique: std::collections::BTreeSet<&Place> = places.iter().collect();
+            let units = unique.into_iter().map(|place| {
                 inner.entries.get(place).map_or(read_units(0, consistent), |entry| entry.read(consistent))
             });
             let spent = Cost { read_units: units.sum(), ..Cost::default() };
             Self::spend(&mut inner, cost, spent);
-            let found = keys.iter().map(|key| inner.entries.get(&place(store, key)));
+            let found = places.iter().map(|place| inner.entries.get(place));
             Ok(found.map(|entry| entry.map(|entry| entry.record.clone())).collect())
         };
         self.faults.port(SERVICE, "catalog.get", read).await

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use futures::stream::{self, StreamExt};
 
 use super::pages::{Chunk, EntryWriter, JournalEntry};
-use super::plan::{BATCH, Candidate, set_aside};
+use super::plan::{BATCH, Candidate, as_a_whole};
 use super::{ImportStep, StepError};
 use crate::domain::plan::{
     CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, compare, count_as, missing,
@@ -275,7 +275,7 @@ fn decide(task: &Task, stored: Option<&StoredRecord>, run: &Run) -> Comparison {
                 digest: Digest(0),
                 base: Base::default(),
             };
-            Comparison { counts: Counts::default(), ..set_aside(&nothing, Outcome::Blocked) }
+            Comparison { counts: Counts::default(), ..as_a_whole(&nothing, Outcome::Blocked) }
         }
     }
 }

@@ -245,20 +245,24 @@ impl<'a> Planner<'a> {
     ) -> Result<(), StepError> {
         self.seen.push((candidate.key.kind, candidate.key.external_id));
         let mut codes = candidate.codes;
-        let mut compared = compare(&candidate.source, stored, &self.run.id);
+        let mut compared = match stored {
+            // What is new as a whole is written as it came: a plan needs no copy of it.
+            None => as_a_whole(&candidate.source, Outcome::Created),
+            Some(_) => compare(&candidate.source, stored, &self.run.id),
+        };
         let version = stored.map_or(0, |stored| stored.version);
         if candidate.truncated {
             self.whole = false;
             codes.push(Code::SrcChildTruncated);
-            compared = set_aside(&candidate.source, Outcome::Failed);
+            compared = as_a_whole(&candidate.source, Outcome::Failed);
         } else if ambiguous {
             codes.push(Code::LocMatchAmbiguous);
-            compared = set_aside(&candidate.source, Outcome::Blocked);
+            compared = as_a_whole(&candidate.source, Outcome::Blocked);
         } else if promised.is_some_and(|promise| {
             Promise::new(compared.outcome, candidate.source.digest, version).breaks(promise)
         }) {
             codes.push(Code::RunPlanStale);
-            compared = set_aside(&candidate.source, Outcome::Blocked);
+            compared = as_a_whole(&candidate.source, Outcome::Blocked);
         } else if candidate.key.kind == Kind::Warehouse {
             codes.extend(renamed(&compared));
         }
@@ -330,8 +334,8 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// A record that is not written, with everything in it.
-pub(super) fn set_aside(source: &Fingerprinted, outcome: Outcome) -> Comparison {
+/// A record and everything in it under one outcome, without what would be stored.
+pub(super) fn as_a_whole(source: &Fingerprinted, outcome: Outcome) -> Comparison {
     Comparison {
         outcome,
         diff: Vec::new(),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use self::wire::{FeedLine, LinkedMetafield, OptionLine, OptionValue, SelectedOption};
+use self::wire::{FeedLine, LEVEL, LevelLine, LinkedMetafield, OptionLine, OptionValue, SelectedOption};
 use super::stock::{Holder, Level};
 use super::{
     Codes, Count, Draft, Line, Waiting, file_address, flag, id_text, miscounted, money, number, root_id,
@@ -65,18 +65,19 @@ impl Draft for ProductDraft {
     type Child = ProductChild;
 
     fn read(line: &[u8], context: &MapContext) -> Result<Line<Self, ProductChild>, serde_json::Error> {
+        if line.starts_with(LEVEL) {
+            let line: LevelLine = serde_json::from_slice(line)?;
+            let parent = line.parent.ok_or_else(|| unexpected("a root of another type"))?;
+            return Ok(Line::Child(parent, level(parent, line)?));
+        }
         let line: FeedLine = serde_json::from_slice(line)?;
         let Some(parent) = line.parent else { return Ok(Line::Root(Self::begin(line, context)?)) };
         let child = match (parent.kind, line.id.kind) {
             (GidKind::Product, GidKind::ProductVariant) => variant(line, context)?,
             (GidKind::Product, _) if line.media_content_type.is_some() => media(line),
-            (GidKind::ProductVariant, GidKind::InventoryLevel) => {
-                let location = line.location.ok_or_else(|| unexpected("a level without location"))?;
-                ProductChild::Level(Level {
-                    location: location.id.id,
-                    active: line.is_active,
-                    quantities: line.quantities.unwrap_or_default(),
-                })
+            (_, GidKind::InventoryLevel) => {
+                let FeedLine { id: _id, is_active, location, quantities, .. } = line;
+                level(parent, LevelLine { _id, parent: Some(parent), is_active, location, quantities })?
             }
             (GidKind::ProductVariant, _) => ProductChild::VariantMedia(line.id.id),
             _ => ProductChild::Unknown,
@@ -242,6 +243,18 @@ impl ProductDraft {
         }
         SourceItem { external_id: self.id, label, records, codes: self.codes.sorted(), truncated }
     }
+}
+
+fn level(parent: Gid, line: LevelLine) -> Result<ProductChild, serde_json::Error> {
+    if parent.kind != GidKind::ProductVariant {
+        return Ok(ProductChild::Unknown);
+    }
+    let location = line.location.ok_or_else(|| unexpected("a level without location"))?;
+    Ok(ProductChild::Level(Level {
+        location: location.id.id,
+        active: line.is_active,
+        quantities: line.quantities.unwrap_or_default(),
+    }))
 }
 
 fn variant(line: FeedLine, context: &MapContext) -> Result<ProductChild, serde_json::Error> {
