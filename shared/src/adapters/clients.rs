@@ -1,14 +1,21 @@
 //! Clients of AWS, with limits that fit a function of seconds.
+//!
+//! Lambda gives a function its region and credentials in the environment and nowhere else. The SDK's own search (files
+//! of profiles, metadata services, roles to assume) would cost a cold start and a megabyte, and find nothing.
 
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_types::SdkConfig;
+use aws_types::sdk_config::Builder;
+
+use super::system::environment;
 
 /// The settings that every client shares: short connect timeout, a few retries with back-off. A whole call stays well
 /// below a function's timeout.
-pub fn settings() -> ConfigLoader {
+pub fn settings() -> Builder {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(1_500))
         .read_timeout(Duration::from_secs(5))
@@ -19,12 +26,28 @@ pub fn settings() -> ConfigLoader {
         .with_max_attempts(4)
         .with_initial_backoff(Duration::from_millis(100))
         .with_max_backoff(Duration::from_secs(3));
-    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries)
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .timeout_config(timeouts)
+        .retry_config(retries)
 }
 
 /// [`settings`], with region, credentials and endpoint from the environment.
 pub async fn sdk_config() -> SdkConfig {
-    settings().load().await
+    from_lookup(environment)
+}
+
+/// The variables that Lambda gives every function, and `AWS_ENDPOINT_URL` as the SDK reads it.
+fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> SdkConfig {
+    let lookup = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    let mut settings = settings();
+    settings.set_region(lookup("AWS_REGION").map(Region::new));
+    settings.set_endpoint_url(lookup("AWS_ENDPOINT_URL"));
+    if let (Some(key), Some(secret)) = (lookup("AWS_ACCESS_KEY_ID"), lookup("AWS_SECRET_ACCESS_KEY")) {
+        let given = Credentials::new(key, secret, lookup("AWS_SESSION_TOKEN"), None, "environment");
+        settings.set_credentials_provider(Some(SharedCredentialsProvider::new(given)));
+    }
+    settings.build()
 }
 
 /// Tables.
@@ -40,4 +63,35 @@ pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
 /// The vault.
 pub fn secrets(config: &SdkConfig) -> aws_sdk_secretsmanager::Client {
     aws_sdk_secretsmanager::Client::new(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::config::ProvideCredentials as _;
+
+    #[tokio::test]
+    async fn reads_what_lambda_gives_a_function() {
+        let given = [
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ENDPOINT_URL", ""),
+            ("AWS_ACCESS_KEY_ID", "key"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_SESSION_TOKEN", "session"),
+        ];
+        let lookup =
+            |asked: &str| given.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned());
+        let config = from_lookup(lookup);
+        assert_eq!(config.region().map(Region::as_ref), Some("eu-west-1"));
+        assert_eq!(config.endpoint_url(), None);
+        let credentials = config.credentials_provider().unwrap().provide_credentials().await.unwrap();
+        assert_eq!((credentials.access_key_id(), credentials.secret_access_key()), ("key", "secret"));
+        assert_eq!(credentials.session_token(), Some("session"));
+    }
+
+    #[test]
+    fn a_call_without_credentials_is_not_signed_with_empty_ones() {
+        let config = from_lookup(|name| (name == "AWS_ACCESS_KEY_ID").then(|| "key".to_owned()));
+        assert!(config.credentials_provider().is_none());
+    }
 }

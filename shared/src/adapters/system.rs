@@ -1,4 +1,4 @@
-//! The machine's own clock and randomness: the only place that may ask for either.
+//! The machine's own clock, randomness and environment: the only place that may ask for any of them.
 
 use std::time::Duration;
 
@@ -7,6 +7,12 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::ports::time::{Clock, Random};
+
+/// The process's own environment.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
 
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]

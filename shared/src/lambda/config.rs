@@ -90,11 +90,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 }
 
-/// The process's own environment.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
+pub use crate::adapters::system::environment;
 
 /// Configuration of `configure`.
 #[derive(Debug, Clone, PartialEq, Eq)]
