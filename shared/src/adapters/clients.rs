@@ -3,11 +3,17 @@
 //! Lambda gives a function its region and credentials in the environment and nowhere else. The SDK's own search (files
 //! of profiles, metadata services, roles to assume) would cost a cold start and a megabyte, and find nothing.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_types::SdkConfig;
 use aws_types::sdk_config::Builder;
 
@@ -27,6 +33,7 @@ pub fn settings() -> Builder {
         .with_initial_backoff(Duration::from_millis(100))
         .with_max_backoff(Duration::from_secs(3));
     SdkConfig::builder()
+        .http_client(Http::default())
         .behavior_version(BehaviorVersion::latest())
         .timeout_config(timeouts)
         .retry_config(retries)
@@ -48,6 +55,30 @@ fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> SdkConfig {
         settings.set_credentials_provider(Some(SharedCredentialsProvider::new(given)));
     }
     settings.build()
+}
+
+/// The way to AWS that all clients share. The SDK's own reads and parses every trusted certificate once for each client,
+/// while the function starts, only to do it again with the first call; this one does it once, with the first call.
+#[derive(Debug, Default)]
+struct Http(OnceLock<SharedHttpConnector>);
+
+impl HttpClient for Http {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        // The settings are those of `settings`, whichever client asks.
+        let make = || {
+            let mut connector = Connector::builder()
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .connector_settings(settings.clone())
+                .proxy_config(ProxyConfig::from_env());
+            connector.set_sleep_impl(components.sleep_impl());
+            SharedHttpConnector::new(connector.build())
+        };
+        self.0.get_or_init(make).clone()
+    }
 }
 
 /// Tables.
