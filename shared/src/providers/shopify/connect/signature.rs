@@ -17,30 +17,29 @@ const MAX_QUERY_BYTES: usize = 4 * 1024;
 const MAX_PARAMETERS: usize = 32;
 const MAX_SKEW_SECONDS: i64 = 90;
 
-/// One parameter, decoded and as it came.
-struct Parameter<'a> {
-    value: String,
-    raw: &'a str,
-}
-
 fn decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
 }
 
-/// Splits a query. Names are unique after decoding: of two values, one could be signed and the other used.
-fn parse(raw_query: &str) -> Option<BTreeMap<String, Parameter<'_>>> {
+/// The names that the shop gives its parameters.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
+/// Splits and decodes a query. Names are unique: of two values, one could be signed and the other used.
+fn parse(raw_query: &str) -> Option<BTreeMap<String, String>> {
     if raw_query.is_empty() || raw_query.len() > MAX_QUERY_BYTES {
         return None;
     }
     let mut parameters = BTreeMap::new();
-    for raw in raw_query.split('&') {
-        let (name, value) = raw.split_once('=')?;
+    for pair in raw_query.split('&') {
+        let (name, value) = pair.split_once('=')?;
         let (name, value) = (decode(name)?, decode(value)?);
-        if name.is_empty() || name.ends_with("[]") || parameters.len() == MAX_PARAMETERS {
+        if !is_name(&name) || parameters.len() == MAX_PARAMETERS {
             return None;
         }
-        if parameters.insert(name, Parameter { value, raw }).is_some() {
+        if parameters.insert(name, value).is_some() {
             return None;
         }
     }
@@ -51,15 +50,16 @@ fn form_encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-/// The texts that may have been signed: values encoded anew, as Shopify's library does it, and as they came. They
-/// differ in reserved characters only.
-fn canonical(parameters: &BTreeMap<String, Parameter<'_>>) -> [String; 2] {
-    let signed = || parameters.iter().filter(|(name, _)| *name != "hmac" && *name != "signature");
-    let anew: Vec<String> = signed()
-        .map(|(name, parameter)| format!("{}={}", form_encoded(name), form_encoded(&parameter.value)))
-        .collect();
-    let as_came: Vec<&str> = signed().map(|(_, parameter)| parameter.raw).collect();
-    [anew.join("&"), as_came.join("&")]
+/// The text that was signed: sorted by name, values encoded anew, as Shopify's library does it. `agreement` in
+/// `infra/local/drills/` compares the two.
+fn canonical(parameters: &BTreeMap<String, String>) -> String {
+    let mut signed: Vec<_> =
+        parameters.iter().filter(|(name, _)| *name != "hmac" && *name != "signature").collect();
+    // Its order is one for people, in which `_` stands before the digits.
+    signed.sort_by_cached_key(|(name, _)| name.replace('_', " "));
+    let pairs: Vec<String> =
+        signed.into_iter().map(|(name, value)| format!("{name}={}", form_encoded(value))).collect();
+    pairs.join("&")
 }
 
 /// Whether a text carries this signature. Takes the same time whatever the answer.
@@ -91,7 +91,7 @@ pub(super) fn verify(
     now: Timestamp,
 ) -> Result<Callback, CallbackRefusal> {
     let parameters = parse(raw_query).ok_or(CallbackRefusal::Malformed)?;
-    let value = |name: &str| parameters.get(name).map(|parameter| parameter.value.as_str());
+    let value = |name: &str| parameters.get(name).map(String::as_str);
     let needed = |name: &str| value(name).ok_or(CallbackRefusal::Malformed);
     let (shop, state, hmac, timestamp) =
         (needed("shop")?, needed("state")?, needed("hmac")?, needed("timestamp")?);
@@ -102,12 +102,10 @@ pub(super) fn verify(
         return Err(CallbackRefusal::Malformed);
     }
     let signature = hex_signature(hmac).ok_or(CallbackRefusal::Signature)?;
-    let texts = canonical(&parameters);
+    let text = canonical(&parameters);
     let mut signed = false;
     for key in std::iter::once(&secret.current).chain(&secret.previous) {
-        for text in &texts {
-            signed |= is_signed(text, key.expose_secret(), &signature);
-        }
+        signed |= is_signed(&text, key.expose_secret(), &signature);
     }
     if !signed {
         return Err(CallbackRefusal::Signature);
