@@ -154,7 +154,9 @@ impl Call {
         let mut values = listed
             .chain(self.header("cookie"))
             .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
+            // No other space than browsers strip themselves: one that they keep before `__Host-` hides that prefix
+            // from their rules, and a site beside ours could plant the cookie.
+            .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
             .filter_map(|(key, value)| (key == name).then_some(value));
         let first = values.next()?;
         values.all(|other| other == first).then_some(first)
