@@ -1,0 +1,15 @@
+//! The attack corpus (D9): eighteen families of attacks on connecting, each in many concrete forms, fed to the real
+//! handlers on fakes. `docs/security.md` tells which defence each one tries, `tests/mutants/` holds the broken builds
+//! that it must catch.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
+mod afterwards;
+mod browsers;
+mod family;
+mod queries;
+mod secrets;
+mod shops;
+mod states;
+#[path = "../connect/world.rs"]
+mod world;
