@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": ("demo", "stack", "the story: connect, import, review, rerun, undo, disconnect"),
     "scenario": ("scenario", "stack", "one deployed scenario, as the gate runs it"),
     "peers": ("peers", "stack", "clients nobody here wrote, against the simulator"),
+    "agreement": ("drills.agreement", None, "ask Shopify's own library about 10,000 callbacks and names, and compare"),
     "bench": ("bench", "stack", "measure the figures and write target/bench.json"),
 }
 
