@@ -262,6 +262,12 @@ fn the_simulator_depends_on_nothing_of_ours() {
 }
 
 #[test]
+fn the_models_depend_on_nothing_of_ours() {
+    let manifest = fs::read_to_string(root().join("tests/models/Cargo.toml")).unwrap();
+    assert!(!manifest.contains("shared") && !manifest.contains("aws"), "the models build in seconds");
+}
+
+#[test]
 fn entry_points_are_thin() {
     let mut mains = Vec::new();
     files(&root().join("functions"), "main.rs", &mut mains);
