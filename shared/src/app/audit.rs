@@ -12,7 +12,7 @@ pub struct Actor<'a> {
     pub store: &'a StoreId,
     /// The subject of the caller's token.
     pub subject: &'a str,
-    /// The caller's address.
+    /// The caller's network.
     pub origin: Option<&'a str>,
 }
 
@@ -51,6 +51,7 @@ pub(super) fn entry(connector: &Connector, event: Event<'_>) -> HistoryEntry {
         action: event.action,
         shop: event.shop.cloned(),
         reason: event.reason,
+        scopes: None,
     }
 }
 

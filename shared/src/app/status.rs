@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use super::error::AppError;
 use crate::domain::connection::{
-    Connector, ConnectorState, HistoryAction, HistoryEntry, Installation, Reason,
+    Connector, ConnectorState, HistoryAction, Installation, Reason, ScopeChange,
 };
+use crate::domain::history::{ChainedEntry, verify_part};
 use crate::domain::ids::{ProviderId, StoreId};
 use crate::domain::plan::Counts;
 use crate::domain::run::{Run, RunKind, RunState, Wanted};
 use crate::domain::scopes::Scopes;
-use crate::ports::Page;
 use crate::ports::connectors::{ConnectorStore, History};
 use crate::ports::provider::{Connect, Extract};
 use crate::ports::runs::RunStore;
@@ -246,13 +246,17 @@ pub struct Card {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShownEntry {
+    /// Its number in the history, from 1, without a gap.
+    pub seq: u64,
+    /// Its hash, hexadecimal: covers what it says and the hash of the entry before it.
+    pub hash: String,
     /// Its id.
     pub id: String,
     /// When, RFC 3339.
     pub at: String,
     /// Who.
     pub actor: String,
-    /// From where.
+    /// From where: the caller's network, never the whole address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// What.
@@ -263,6 +267,53 @@ pub struct ShownEntry {
     /// The reason, where it did not succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// How the scopes changed, where they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<ShownScopeChange>,
+}
+
+/// How the scopes changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownScopeChange {
+    /// No longer granted.
+    pub lost: Vec<String>,
+    /// Granted in addition.
+    pub gained: Vec<String>,
+}
+
+/// A page of a connector's history, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HistoryPage {
+    /// What happened.
+    pub items: Vec<ShownEntry>,
+    /// Whether every entry of this page is as it was written and none is missing between them.
+    pub intact: bool,
+    /// Where the next page starts; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+impl From<ChainedEntry> for ShownEntry {
+    fn from(chained: ChainedEntry) -> Self {
+        let entry = chained.entry;
+        Self {
+            seq: chained.seq,
+            hash: chained.hash.to_string(),
+            id: entry.id,
+            at: entry.at.to_string(),
+            actor: entry.actor,
+            origin: entry.origin,
+            action: entry.action,
+            shop: entry.shop.map(|shop| shop.to_string()),
+            reason: entry.reason,
+            scopes: entry.scopes.map(|ScopeChange { lost, gained }| ShownScopeChange {
+                lost: names(&lost),
+                gained: names(&gained),
+            }),
+        }
+    }
 }
 
 fn names(scopes: &Scopes) -> Vec<String> {
@@ -294,7 +345,7 @@ impl Status {
         Ok(self.draw(&connector, store_name, &runs, now))
     }
 
-    /// What happened to a connector, newest first.
+    /// What happened to a connector, newest first, with the proof that nobody changed it since.
     #[tracing::instrument(skip_all, fields(store.id = %store, provider = %provider))]
     pub async fn history(
         &self,
@@ -302,17 +353,15 @@ impl Status {
         provider: ProviderId,
         cursor: Option<String>,
         limit: u32,
-    ) -> Result<Page<ShownEntry>, AppError> {
-        let page = self.history.list(store, provider, cursor, limit).await?;
-        Ok(page.map(|entry: HistoryEntry| ShownEntry {
-            id: entry.id,
-            at: entry.at.to_string(),
-            actor: entry.actor,
-            origin: entry.origin,
-            action: entry.action,
-            shop: entry.shop.map(|shop| shop.to_string()),
-            reason: entry.reason,
-        }))
+    ) -> Result<HistoryPage, AppError> {
+        let mut page = self.history.list(store, provider, cursor, limit).await?;
+        page.items.reverse();
+        let proof = verify_part(&page.items);
+        if let Err(broken) = &proof {
+            tracing::error!(%broken, "the history was changed outside of the functions");
+        }
+        let items = page.items.into_iter().rev().map(ShownEntry::from).collect();
+        Ok(HistoryPage { items, intact: proof.is_ok(), next_cursor: page.next })
     }
 
     fn draw(&self, connector: &Connector, store_name: Option<&str>, runs: &[Run], now: Timestamp) -> Card {

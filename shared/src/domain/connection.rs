@@ -264,6 +264,36 @@ impl Connector {
         self.updated_at = now;
         self.installation.replace(installation)
     }
+
+    /// Takes over what the shop grants now and says what that changed. Without an installation nothing changes.
+    pub fn note_scopes(&mut self, granted: Scopes, now: Timestamp) -> ScopeChange {
+        let Some(installation) = &mut self.installation else { return ScopeChange::default() };
+        let change = ScopeChange {
+            lost: granted.lacking(&installation.scopes),
+            gained: installation.scopes.lacking(&granted),
+        };
+        if installation.scopes != granted {
+            installation.scopes = granted;
+            self.updated_at = now;
+        }
+        change
+    }
+}
+
+/// How the scopes of a live installation changed. A scope that another one still implies is not lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScopeChange {
+    /// No longer granted.
+    pub lost: Scopes,
+    /// Granted in addition.
+    pub gained: Scopes,
+}
+
+impl ScopeChange {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.lost.is_empty() && self.gained.is_empty()
+    }
 }
 
 /// An attempt to connect that is not finished or did not succeed.
@@ -311,8 +341,27 @@ pub enum HistoryAction {
     ConnectFailed,
     /// The token was refreshed for the first time after a failure, or found dead.
     TokenStateChanged,
+    /// The shop grants us more or less than before.
+    ScopesChanged,
+    /// The app was removed in the shop.
+    Uninstalled,
     /// The merchant disconnected.
     Disconnected,
+}
+
+impl HistoryAction {
+    /// The stable code; part of what an entry's hash covers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConnectStarted => "connect_started",
+            Self::Connected => "connected",
+            Self::ConnectFailed => "connect_failed",
+            Self::TokenStateChanged => "token_state_changed",
+            Self::ScopesChanged => "scopes_changed",
+            Self::Uninstalled => "uninstalled",
+            Self::Disconnected => "disconnected",
+        }
+    }
 }
 
 /// One entry of a connector's history. No secrets, nothing personal beyond the subject's opaque id.
@@ -328,7 +377,7 @@ pub struct HistoryEntry {
     pub at: Timestamp,
     /// Who: the subject of the caller's token, or the name of the function that acted by itself.
     pub actor: String,
-    /// From where: the caller's address, or none.
+    /// From where: the caller's network, or none.
     pub origin: Option<String>,
     /// What.
     pub action: HistoryAction,
@@ -336,4 +385,69 @@ pub struct HistoryEntry {
     pub shop: Option<ShopDomain>,
     /// The reason, where it did not succeed.
     pub reason: Option<Reason>,
+    /// How the scopes changed, where they did.
+    pub scopes: Option<ScopeChange>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connected(scopes: &str) -> Connector {
+        let store = StoreId::for_test("st-1").unwrap();
+        let mut connector = Connector::new(store, ProviderId::ALL[0], Timestamp::UNIX_EPOCH);
+        let installation = Installation {
+            id: InstallId::new(uuid::Uuid::from_u128(1)),
+            shop: ShopDomain::accepted("acme.example".to_owned()),
+            shop_id: ShopId(1),
+            shop_name: "Acme".to_owned(),
+            primary_domain: "acme.example".to_owned(),
+            currency: "EUR".to_owned(),
+            plan: "Basic".to_owned(),
+            scopes: Scopes::parse(scopes),
+            connected_at: Timestamp::UNIX_EPOCH,
+            method: Method::Oauth,
+        };
+        connector.take_installation(installation, Timestamp::UNIX_EPOCH);
+        connector
+    }
+
+    #[test]
+    fn a_change_of_scopes_names_what_is_lost_and_gained() {
+        let later = Timestamp::UNIX_EPOCH + std::time::Duration::from_secs(1);
+        for (before, after, lost, gained) in [
+            ("read_products,read_locations", "read_products", "read_locations", ""),
+            ("read_products", "read_inventory,read_products", "", "read_inventory"),
+            // Writing implies reading, so only the writing goes or comes.
+            ("write_products", "read_products", "write_products", ""),
+            ("read_products", "write_products", "", "write_products"),
+            ("read_products", "read_inventory", "read_products", "read_inventory"),
+        ] {
+            let mut connector = connected(before);
+            let change = connector.note_scopes(Scopes::parse(after), later);
+            assert_eq!(change, ScopeChange { lost: Scopes::parse(lost), gained: Scopes::parse(gained) });
+            assert_eq!((connector.updated_at, change.is_empty()), (later, false));
+            assert_eq!(connector.installation.as_ref().unwrap().scopes, Scopes::parse(after));
+            assert!(connector.note_scopes(Scopes::parse(after), later).is_empty(), "told twice");
+        }
+    }
+
+    #[test]
+    fn scopes_of_a_connector_without_an_installation_are_not_noted() {
+        let later = Timestamp::UNIX_EPOCH + std::time::Duration::from_secs(1);
+        let mut connector = connected("read_products");
+        connector.installation = None;
+        let before = connector.clone();
+        assert!(connector.note_scopes(Scopes::parse("read_orders"), later).is_empty());
+        assert_eq!(connector, before);
+    }
+
+    #[test]
+    fn the_code_of_an_action_is_its_stored_form() {
+        for action in
+            [HistoryAction::ConnectStarted, HistoryAction::ScopesChanged, HistoryAction::Uninstalled]
+        {
+            assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 pub mod connection;
 pub mod fingerprint;
+pub mod history;
 pub mod ids;
 pub mod plan;
 pub mod record;

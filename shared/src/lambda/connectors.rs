@@ -13,7 +13,7 @@ use crate::app::complete_oauth::{CallbackRequest, CompleteOauth};
 use crate::app::configure::{Configure, STATE_LIFE};
 use crate::app::disconnect::{Disconnect, Disconnected};
 use crate::app::error::AppError;
-use crate::app::status::{Card, ShownEntry, Status};
+use crate::app::status::{Card, Status};
 use crate::domain::connection::{ConnectorState, Method, Reason};
 
 /// Which shop to connect.
@@ -43,17 +43,6 @@ pub struct ConfigureAnswer {
 pub struct Cards {
     /// One per platform.
     pub items: Vec<Card>,
-}
-
-/// A page of a connector's history, newest first.
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct HistoryPage {
-    /// What happened.
-    pub items: Vec<ShownEntry>,
-    /// Where the next page starts; absent at the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
 }
 
 /// How a connector stands after it was disconnected.
@@ -148,8 +137,7 @@ pub async fn status(app: Arc<Status>, call: Call) -> Result<Response, AppError> 
             let provider = call.provider()?;
             let query = call.query(&["cursor", "limit"])?;
             let cursor = query.get("cursor").map(str::to_owned);
-            let page = app.history(&caller.store, provider, cursor, query.limit(50, 200)?).await?;
-            json(200, &HistoryPage { items: page.items, next: page.next })
+            json(200, &app.history(&caller.store, provider, cursor, query.limit(50, 200)?).await?)
         }
         _ => Err(AppError::not_found()),
     }

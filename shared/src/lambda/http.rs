@@ -120,9 +120,9 @@ impl Call {
         &self.request_id
     }
 
-    /// The address the request came from.
+    /// The network the request came from. The whole address is personal data and goes no further than here.
     pub fn origin(&self) -> Option<String> {
-        self.event.request_context.http.source_ip.clone().filter(|ip| ip.len() <= 64)
+        auth::network(self.event.request_context.http.source_ip.as_deref()?)
     }
 
     /// The caller, from the authorizer's claims and in agreement with the path.

@@ -13,13 +13,13 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::connectors::{Cards, ConfigureAnswer, ConfigureBody, DisconnectAnswer, HistoryPage};
+use super::connectors::{Cards, ConfigureAnswer, ConfigureBody, DisconnectAnswer};
 use super::http::MAX_BODY_BYTES;
 use super::imports::{StartRunBody, Started};
 use super::problem::Problem;
 use crate::app::browse_catalog::{BrowseCatalog, CatalogRow, StandingFilter};
 use crate::app::import::shown::{Reconciliation, ShownPage, ShownRecord, ShownRun};
-use crate::app::status::Card;
+use crate::app::status::{Card, HistoryPage};
 use crate::domain::ids::ProviderId;
 use crate::domain::plan::Outcome;
 use crate::domain::record::Resource;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::loose::LooseEnds;
 use super::{Page, PortError};
 use crate::domain::connection::{Connector, HistoryEntry, LooseEnd, PendingConnect};
+use crate::domain::history::ChainedEntry;
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 
 /// How often the token of one installation may be refreshed in a window.
@@ -123,10 +124,11 @@ pub trait ConnectorStore: LooseEnds {
     ) -> Result<(), PortError>;
 }
 
-/// What happened to connectors: only ever added to.
+/// What happened to connectors: only ever added to, one chain for each.
 #[async_trait]
 pub trait History: Send + Sync {
-    /// Adds an entry. One with the same id that is there already is a success.
+    /// Adds an entry to the end of its connector's chain, however many do so at once. One with the same id that is
+    /// there already is a success and stays as it is.
     async fn append(&self, entry: &HistoryEntry) -> Result<(), PortError>;
 
     /// Entries of a store's connector, newest first.
@@ -136,5 +138,5 @@ pub trait History: Send + Sync {
         provider: ProviderId,
         cursor: Option<String>,
         limit: u32,
-    ) -> Result<Page<HistoryEntry>, PortError>;
+    ) -> Result<Page<ChainedEntry>, PortError>;
 }

@@ -71,10 +71,3 @@ pub struct Page<T> {
     /// Where the next page starts; none at the end. Opaque to everyone but the adapter that made it.
     pub next: Option<String>,
 }
-
-impl<T> Page<T> {
-    /// The same page with other items.
-    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(f).collect(), next: self.next }
-    }
-}

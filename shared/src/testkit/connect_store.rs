@@ -1,14 +1,15 @@
 //! Connectors, states, claims, leases and history in memory, with the conditions of the real tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::faults::Faults;
-use crate::adapters::dynamodb::cursor::Scope;
+use crate::adapters::dynamodb::cursor::{Scope, refused};
 use crate::domain::connection::{Connector, ConnectorState, HistoryEntry, LooseEnd, PendingConnect};
+use crate::domain::history::ChainedEntry;
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 use crate::ports::connectors::{ConnectorStore, History, Lease, REFRESH_CAP, REFRESH_WINDOW, Release};
 use crate::ports::loose::CARE_EVERY;
@@ -47,7 +48,7 @@ pub(super) struct Inner {
     states: BTreeMap<String, PendingConnect>,
     pub(super) claims: BTreeMap<(ProviderId, ShopDomain), Claim>,
     leases: BTreeMap<InstallId, Held>,
-    history: Vec<HistoryEntry>,
+    history: Vec<ChainedEntry>,
 }
 
 /// Connectors and their history in memory.
@@ -93,10 +94,17 @@ impl FakeConnectors {
 
     /// The history of a store, oldest first.
     pub fn entries(&self, store: &StoreId) -> Vec<HistoryEntry> {
-        let mut entries: Vec<_> =
-            self.inner().history.iter().filter(|entry| entry.store == *store).cloned().collect();
-        entries.sort_by(|a, b| a.id.cmp(&b.id));
-        entries
+        self.chain(store).into_iter().map(|chained| chained.entry).collect()
+    }
+
+    /// The same with every entry in its place.
+    pub fn chain(&self, store: &StoreId) -> Vec<ChainedEntry> {
+        self.inner().history.iter().filter(|chained| chained.entry.store == *store).cloned().collect()
+    }
+
+    /// Changes the history as nobody but someone with all rights on the table could.
+    pub fn forge(&self, change: impl FnOnce(&mut Vec<ChainedEntry>)) {
+        change(&mut self.inner().history);
     }
 
     fn save_in(inner: &mut Inner, connector: &mut Connector) -> Result<(), PortError> {
@@ -322,8 +330,13 @@ impl History for FakeConnectors {
         self.faults
             .port("connectors", "history.append", || {
                 let mut inner = self.inner();
-                if !inner.history.iter().any(|old| old.id == entry.id && old.store == entry.store) {
-                    inner.history.push(entry.clone());
+                let ours = |old: &&ChainedEntry| {
+                    (&old.entry.store, old.entry.provider) == (&entry.store, entry.provider)
+                };
+                if inner.history.iter().filter(ours).all(|old| old.entry.id != entry.id) {
+                    let newest = inner.history.iter().rfind(ours);
+                    let chained = ChainedEntry::after(newest, entry.clone());
+                    inner.history.push(chained);
                 }
                 Ok(())
             })
@@ -336,26 +349,24 @@ impl History for FakeConnectors {
         provider: ProviderId,
         cursor: Option<String>,
         limit: u32,
-    ) -> Result<Page<HistoryEntry>, PortError> {
+    ) -> Result<Page<ChainedEntry>, PortError> {
         let scope = Scope::new(&["history", store.as_str(), provider.as_str()]);
         let cursor = cursor.map(|cursor| scope.decode(&cursor)).transpose()?;
+        let before: Option<u64> =
+            cursor.map(|seq| seq.parse().map_err(|_| refused("it is not one of ours"))).transpose()?;
         self.faults
             .port("connectors", "history.list", || {
-                let inner = self.inner();
-                let ids: BTreeSet<&str> = inner
-                    .history
-                    .iter()
-                    .filter(|entry| entry.store == *store && entry.provider == provider)
-                    .filter(|entry| cursor.as_deref().is_none_or(|cursor| entry.id.as_str() < cursor))
-                    .map(|entry| entry.id.as_str())
+                let mut entries: Vec<ChainedEntry> = self
+                    .chain(store)
+                    .into_iter()
+                    .rev()
+                    .filter(|chained| chained.entry.provider == provider)
+                    .filter(|chained| before.is_none_or(|before| chained.seq < before))
                     .collect();
-                let page: Vec<&str> = ids.iter().rev().take(limit as usize).copied().collect();
-                let next = (ids.len() > page.len()).then(|| page.last().map(|id| scope.encode(id))).flatten();
-                let items = page
-                    .iter()
-                    .filter_map(|id| inner.history.iter().find(|e| e.id == *id && e.store == *store).cloned())
-                    .collect();
-                Ok(Page { items, next })
+                let more = entries.len() > limit as usize;
+                entries.truncate(limit as usize);
+                let next = entries.last().filter(|_| more).map(|last| scope.encode(&last.seq.to_string()));
+                Ok(Page { items: entries, next })
             })
             .await
     }

@@ -154,10 +154,10 @@ async fn queries_that_the_route_does_not_know() {
     assert_eq!(refused(&world, with("st-1", "cursor=made-up")).await, (400, "invalid_cursor".to_owned()));
 
     let first = world.send(with("st-1", "limit=1")).await;
-    let next = body(&first)["next"].as_str().unwrap().to_owned();
+    let next = body(&first)["next_cursor"].as_str().unwrap().to_owned();
     let second = body(&world.send(with("st-1", &format!("limit=1&cursor={next}"))).await);
     assert_eq!(
-        (second["items"][0]["action"].as_str(), &second["next"]),
+        (second["items"][0]["action"].as_str(), &second["next_cursor"]),
         (Some("connect_started"), &Value::Null)
     );
     let foreign = refused(&world, with("st-2", &format!("cursor={next}"))).await;

@@ -27,6 +27,8 @@ pub const DUE_INDEX: &str = "by_due";
 pub const DUE_SHARDS: u8 = 4;
 /// Number of partitions that a kind of record is spread over, so that no partition limits bulk writes.
 pub const SHARDS: u8 = 16;
+/// What the sort keys of entries of history begin with.
+pub const HISTORY_PREFIX: &str = "H#";
 /// What the sort keys of run headers begin with.
 pub const RUN_PREFIX: &str = "RUN#";
 
@@ -82,9 +84,14 @@ pub fn lease(install: &InstallId) -> Key {
     Key { pk: format!("LEASE#{install}"), sk: "LEASE".to_owned() }
 }
 
-/// One entry of a connector's history.
-pub fn history(store: &StoreId, provider: ProviderId, id: &str) -> Key {
-    Key { pk: of_connector(store, provider), sk: id.to_owned() }
+/// One entry of a connector's history, by its number.
+pub fn history(store: &StoreId, provider: ProviderId, seq: u64) -> Key {
+    Key { pk: of_connector(store, provider), sk: format!("{HISTORY_PREFIX}{seq:012}") }
+}
+
+/// The mark that an entry of this id is in a connector's history.
+pub fn history_mark(store: &StoreId, provider: ProviderId, id: &str) -> Key {
+    Key { pk: of_connector(store, provider), sk: format!("ID#{id}") }
 }
 
 /// The partition of a connector's history, and of its runs in their own table.

@@ -8,7 +8,9 @@ use super::units::Item;
 use super::wire::{Reader, item, n, s, to_json};
 use crate::domain::connection::{
     Attempt, Connector, HistoryAction, HistoryEntry, Installation, Method, PendingConnect, Reason,
+    ScopeChange,
 };
+use crate::domain::history::{ChainHash, ChainedEntry};
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, ShopId, StoreId};
 use crate::domain::scopes::Scopes;
 use crate::ports::PortError;
@@ -159,8 +161,10 @@ pub fn read_state(state_hash: &str, item: &Item) -> Result<PendingConnect, PortE
     })
 }
 
+/// An entry of history, wherever it stands.
 #[derive(Serialize, Deserialize)]
-struct HistoryRecordV1 {
+pub struct EntryV1 {
+    id: String,
     at: Timestamp,
     actor: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,38 +174,79 @@ struct HistoryRecordV1 {
     shop: Option<ShopDomain>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scopes: Option<ScopeChangeV1>,
 }
 
-/// An entry of history.
-pub fn history_item(entry: &HistoryEntry) -> Result<Item, PortError> {
-    let mut stored = item(&keys::history(&entry.store, entry.provider, &entry.id), V);
-    let record = HistoryRecordV1 {
-        at: entry.at,
-        actor: entry.actor.clone(),
-        origin: entry.origin.clone(),
-        action: entry.action,
-        shop: entry.shop.clone(),
-        reason: entry.reason,
-    };
-    stored.insert("doc".to_owned(), s(to_json("history entry", &record)?));
+#[derive(Serialize, Deserialize)]
+struct ScopeChangeV1 {
+    lost: String,
+    gained: String,
+}
+
+impl EntryV1 {
+    /// What is stored of an entry.
+    pub fn of(entry: &HistoryEntry) -> Self {
+        Self {
+            id: entry.id.clone(),
+            at: entry.at,
+            actor: entry.actor.clone(),
+            origin: entry.origin.clone(),
+            action: entry.action,
+            shop: entry.shop.clone(),
+            reason: entry.reason,
+            scopes: entry.scopes.as_ref().map(|scopes| ScopeChangeV1 {
+                lost: scopes.lost.to_string(),
+                gained: scopes.gained.to_string(),
+            }),
+        }
+    }
+
+    /// The entry of the connector under whose keys it was found.
+    pub fn read(self, store: &StoreId, provider: ProviderId) -> HistoryEntry {
+        HistoryEntry {
+            store: store.clone(),
+            provider,
+            id: self.id,
+            at: self.at,
+            actor: self.actor,
+            origin: self.origin,
+            action: self.action,
+            shop: self.shop,
+            reason: self.reason,
+            scopes: self.scopes.map(|scopes| ScopeChange {
+                lost: Scopes::parse(&scopes.lost),
+                gained: Scopes::parse(&scopes.gained),
+            }),
+        }
+    }
+}
+
+/// An entry of history in its place.
+pub fn history_item(chained: &ChainedEntry) -> Result<Item, PortError> {
+    let entry = &chained.entry;
+    let mut stored = item(&keys::history(&entry.store, entry.provider, chained.seq), V);
+    stored.insert("seq".to_owned(), n(chained.seq));
+    stored.insert("prev".to_owned(), s(chained.prev.to_string()));
+    stored.insert("hash".to_owned(), s(chained.hash.to_string()));
+    stored.insert("doc".to_owned(), s(to_json("history entry", &EntryV1::of(entry))?));
     Ok(stored)
 }
 
+/// The mark by which an entry that is added twice is known.
+pub fn history_mark(chained: &ChainedEntry) -> Item {
+    let entry = &chained.entry;
+    let mut mark = item(&keys::history_mark(&entry.store, entry.provider, &entry.id), V);
+    mark.insert("seq".to_owned(), n(chained.seq));
+    mark
+}
+
 /// Reads an entry of history.
-pub fn read_history(store: &StoreId, provider: ProviderId, item: &Item) -> Result<HistoryEntry, PortError> {
+pub fn read_history(store: &StoreId, provider: ProviderId, item: &Item) -> Result<ChainedEntry, PortError> {
     let read = Reader::new("history entry", item, 1..=u64::from(V))?;
-    let record: HistoryRecordV1 = read.json("doc")?;
-    Ok(HistoryEntry {
-        store: store.clone(),
-        provider,
-        id: read.text("sk")?.to_owned(),
-        at: record.at,
-        actor: record.actor,
-        origin: record.origin,
-        action: record.action,
-        shop: record.shop,
-        reason: record.reason,
-    })
+    let hash = |name| ChainHash::parse(read.text(name)?).ok_or_else(|| read.malformed("a hash is none"));
+    let entry = read.json::<EntryV1>("doc")?.read(store, provider);
+    Ok(ChainedEntry { seq: read.number("seq")?, prev: hash("prev")?, hash: hash("hash")?, entry })
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::keys;
 use super::units::Item;
 use super::wire::{Reader, item, s, to_json};
-use super::wire_connectors::V;
-use crate::domain::connection::{HistoryAction, HistoryEntry, LooseEnd, Reason};
+use super::wire_connectors::{EntryV1, V};
+use crate::domain::connection::LooseEnd;
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 use crate::ports::PortError;
 use crate::ports::loose::Due;
@@ -18,22 +18,8 @@ struct LooseEndV1 {
     remove_app: bool,
     due: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// One that is not in the history yet.
     entry: Option<EntryV1>,
-}
-
-/// An entry of the history that is not in it yet.
-#[derive(Serialize, Deserialize)]
-struct EntryV1 {
-    id: String,
-    at: Timestamp,
-    actor: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    origin: Option<String>,
-    action: HistoryAction,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    shop: Option<ShopDomain>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<Reason>,
 }
 
 /// A loose end, with its place in the index.
@@ -42,15 +28,7 @@ pub fn loose_item(end: &LooseEnd) -> Result<Item, PortError> {
     let place = keys::due(&end.store, end.provider, Some(&end.install), end.due);
     stored.insert("gpk".to_owned(), s(place.pk));
     stored.insert("gsk".to_owned(), s(place.sk));
-    let entry = end.entry.as_ref().map(|entry| EntryV1 {
-        id: entry.id.clone(),
-        at: entry.at,
-        actor: entry.actor.clone(),
-        origin: entry.origin.clone(),
-        action: entry.action,
-        shop: entry.shop.clone(),
-        reason: entry.reason,
-    });
+    let entry = end.entry.as_ref().map(EntryV1::of);
     let record = LooseEndV1 { shop: end.shop.clone(), remove_app: end.remove_app, due: end.due, entry };
     stored.insert("doc".to_owned(), s(to_json("loose end", &record)?));
     Ok(stored)
@@ -60,17 +38,7 @@ pub fn loose_item(end: &LooseEnd) -> Result<Item, PortError> {
 pub fn read_loose(store: &StoreId, provider: ProviderId, item: &Item) -> Result<LooseEnd, PortError> {
     let read = Reader::new("loose end", item, 1..=u64::from(V))?;
     let record: LooseEndV1 = read.json("doc")?;
-    let entry = record.entry.map(|entry| HistoryEntry {
-        store: store.clone(),
-        provider,
-        id: entry.id,
-        at: entry.at,
-        actor: entry.actor,
-        origin: entry.origin,
-        action: entry.action,
-        shop: entry.shop,
-        reason: entry.reason,
-    });
+    let entry = record.entry.map(|entry| entry.read(store, provider));
     let install = read.parsed("sk", |sk| {
         InstallId::parse(sk.strip_prefix(keys::loose_ends(provider).as_str()).unwrap_or_default())
     })?;

@@ -4,8 +4,10 @@ use futures::future::join_all;
 
 use super::samples::{self, PROVIDER, at};
 use super::{Checked, rules};
-use crate::domain::connection::{Attempt, Connector, HistoryAction, HistoryEntry, Reason};
+use crate::domain::connection::{Attempt, Connector, HistoryAction, HistoryEntry, Reason, ScopeChange};
+use crate::domain::history::{ChainedEntry, verify_chain};
 use crate::domain::ids::{ShopDomain, StoreId};
+use crate::domain::scopes::Scopes;
 use crate::ports::PortError;
 use crate::ports::connectors::{ConnectorStore, History, Lease, REFRESH_CAP, REFRESH_WINDOW, Release};
 
@@ -31,7 +33,9 @@ pub async fn all(connectors: &dyn ConnectorStore) -> Checked {
 pub async fn history(history: &dyn History) -> Checked {
     rules!(
         entries_come_newest_first_by_pages,
-        an_entry_is_never_changed;
+        an_entry_is_never_changed,
+        entries_that_come_at_once_make_one_chain,
+        an_entry_added_by_many_at_once_stands_once;
         (history)
     )
 }
@@ -253,28 +257,36 @@ fn entry(store: &StoreId, second: u64) -> HistoryEntry {
         action: HistoryAction::ConnectFailed,
         shop: Some(samples::shop()),
         reason: Some(Reason::MissingScopes),
+        scopes: Some(ScopeChange { lost: Scopes::parse("read_a,read_b"), gained: Scopes::default() }),
+    }
+}
+
+/// Everything in a store's history, oldest first, read by pages of this size.
+async fn whole(history: &dyn History, store: &StoreId, limit: u32) -> Result<Vec<ChainedEntry>, PortError> {
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = history.list(store, PROVIDER, cursor, limit).await?;
+        assert!(page.items.len() <= limit as usize);
+        seen.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            seen.reverse();
+            return Ok(seen);
+        }
     }
 }
 
 async fn entries_come_newest_first_by_pages(history: &dyn History) -> Checked {
     let (store, other) = (samples::store()?, samples::store()?);
-    let mut entries: Vec<_> = (0..5).map(|second| entry(&store, second)).collect();
+    let entries: Vec<_> = (0..5).map(|second| entry(&store, second)).collect();
     for entry in &entries {
         history.append(entry).await?;
     }
     history.append(&entry(&other, 9)).await?;
-    entries.reverse();
-    let (mut seen, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = history.list(&store, PROVIDER, cursor, 2).await?;
-        assert!(page.items.len() <= 2);
-        seen.extend(page.items);
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    assert_eq!(seen, entries);
+    let seen = whole(history, &store, 2).await?;
+    assert_eq!(verify_chain(&seen), Ok(()));
+    assert_eq!(seen.into_iter().map(|chained| chained.entry).collect::<Vec<_>>(), entries);
+    assert_eq!(whole(history, &other, 2).await?.len(), 1);
     let foreign = history.list(&store, PROVIDER, None, 2).await?.next;
     let refused = history.list(&other, PROVIDER, foreign, 2).await;
     assert!(matches!(refused, Err(PortError::Malformed { what: "cursor", .. })), "{refused:?}");
@@ -285,8 +297,35 @@ async fn an_entry_is_never_changed(history: &dyn History) -> Checked {
     let store = samples::store()?;
     let first = entry(&store, 0);
     history.append(&first).await?;
+    let before = whole(history, &store, 5).await?;
     let changed = HistoryEntry { actor: "someone else".to_owned(), ..first.clone() };
     history.append(&changed).await?;
-    assert_eq!(history.list(&store, PROVIDER, None, 5).await?.items, [first]);
+    history.append(&entry(&store, 1)).await?;
+    history.append(&changed).await?;
+    let after = whole(history, &store, 5).await?;
+    assert_eq!((&after[..1], after.len()), (&before[..], 2));
+    Ok(())
+}
+
+async fn entries_that_come_at_once_make_one_chain(history: &dyn History) -> Checked {
+    let store = samples::store()?;
+    let entries: Vec<_> = (0..20).map(|second| entry(&store, second)).collect();
+    let added = join_all(entries.iter().map(|entry| history.append(entry))).await;
+    added.into_iter().collect::<Result<Vec<()>, _>>()?;
+    let seen = whole(history, &store, 50).await?;
+    assert_eq!(verify_chain(&seen), Ok(()));
+    let mut seen: Vec<_> = seen.into_iter().map(|chained| chained.entry).collect();
+    seen.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(seen, entries);
+    Ok(())
+}
+
+async fn an_entry_added_by_many_at_once_stands_once(history: &dyn History) -> Checked {
+    let store = samples::store()?;
+    let one = entry(&store, 0);
+    let added = join_all((0..8).map(|_| history.append(&one))).await;
+    added.into_iter().collect::<Result<Vec<()>, _>>()?;
+    let seen = whole(history, &store, 50).await?;
+    assert_eq!(seen.into_iter().map(|chained| chained.entry).collect::<Vec<_>>(), [one]);
     Ok(())
 }
