@@ -46,6 +46,12 @@ impl Needs {
                 .collect(),
         }
     }
+
+    /// The scopes that a resource needs, those of what it stands on included.
+    fn whole(&self, wanted: Wanted) -> Scopes {
+        let below = self.by_resource.iter().filter(|(below, _)| wanted.stands_on().contains(below));
+        below.flat_map(|(_, scopes)| names(scopes)).collect()
+    }
 }
 
 /// Everything that showing connectors may use.
@@ -118,7 +124,8 @@ pub struct ShownScopes {
 pub enum Readiness {
     /// It can.
     Ready,
-    /// Its scopes are granted, but the connector does not work at the moment: what was imported stays as it is.
+    /// Its scopes are granted, but it comes with less (see `without`), or the connector does not work at the moment:
+    /// what was imported stays as it is.
     Degraded,
     /// It cannot: a scope is missing, or nothing is connected.
     Blocked,
@@ -136,6 +143,9 @@ pub struct Capability {
     pub needs: Vec<String>,
     /// Those of them that were not granted.
     pub missing: Vec<String>,
+    /// What usually comes with it and cannot be imported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Wanted>,
 }
 
 /// An attempt to connect that is not finished or did not succeed.
@@ -414,14 +424,19 @@ impl Status {
     }
 
     fn capabilities(&self, granted: &Scopes, installed: bool, state: ConnectorState) -> Vec<Capability> {
-        let capability = |(resource, needs): &(Wanted, Scopes)| {
-            let missing = granted.lacking(needs);
+        let lacks = |wanted: Wanted| granted.lacking(&self.needs.whole(wanted));
+        let capability = |(resource, _): &(Wanted, Scopes)| {
+            let missing = lacks(*resource);
+            let blocked = !installed || !missing.is_empty();
+            let parts = resource.made_whole_by().iter().copied();
+            let without: Vec<Wanted> = parts.filter(|part| !blocked && !lacks(*part).is_empty()).collect();
             let status = match state {
-                _ if !installed || !missing.is_empty() => Readiness::Blocked,
-                ConnectorState::Live => Readiness::Ready,
+                _ if blocked => Readiness::Blocked,
+                ConnectorState::Live if without.is_empty() => Readiness::Ready,
                 _ => Readiness::Degraded,
             };
-            Capability { resource: *resource, status, needs: names(needs), missing: names(&missing) }
+            let needs = names(&self.needs.whole(*resource));
+            Capability { resource: *resource, status, needs, missing: names(&missing), without }
         };
         self.needs.by_resource.iter().map(capability).collect()
     }
@@ -429,8 +444,10 @@ impl Status {
     fn scopes(&self, granted: &Scopes) -> ShownScopes {
         let missing = granted.lacking(&self.needs.requested);
         let blocks = |scope: &str| {
-            let needing = self.needs.by_resource.iter().filter(|(_, needs)| needs.iter().any(|n| n == scope));
-            needing.map(|(resource, _)| *resource).collect()
+            let resources = self.needs.by_resource.iter().map(|(resource, _)| *resource);
+            resources
+                .filter(|resource| self.needs.whole(*resource).iter().any(|need| need == scope))
+                .collect()
         };
         let missing = missing
             .iter()
@@ -497,12 +514,11 @@ fn suggest(
         return list;
     }
     for missing in &scopes.missing {
-        let mut blocked = missing.blocks.iter().filter_map(|wanted| serde_json::to_value(wanted).ok());
-        let blocked: Vec<String> =
-            blocked.by_ref().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        let lost = listed(&missing.blocks);
+        let scope = &missing.scope;
         add(
             "grant_scope",
-            format!("Connect again and grant {}: it blocks {}.", missing.scope, blocked.join(", ")),
+            format!("Connect again and grant {scope}: without it, {lost} cannot be imported."),
         );
     }
     if connector.state() == ConnectorState::Live {
@@ -513,4 +529,16 @@ fn suggest(
         }
     }
     list
+}
+
+/// Names in a sentence: `a`, `a and b`, `a, b and c`.
+fn listed(resources: &[Wanted]) -> String {
+    match resources {
+        [] => "nothing".to_owned(),
+        [one] => one.to_string(),
+        [before @ .., last] => {
+            let before: Vec<&str> = before.iter().map(|wanted| wanted.as_str()).collect();
+            format!("{} and {last}", before.join(", "))
+        }
+    }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
 use super::plan::{CodeCounts, Counts};
 use super::record::{Resource, Source};
+use super::scopes::Scopes;
 use super::warning::Code;
 
 /// What a run is for.
@@ -278,6 +279,53 @@ impl Wanted {
     /// Everything.
     pub const ALL: [Self; 5] =
         [Self::Warehouses, Self::Products, Self::Stock, Self::Metafields, Self::Categories];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warehouses => "warehouses",
+            Self::Products => "products",
+            Self::Stock => "stock",
+            Self::Metafields => "metafields",
+            Self::Categories => "categories",
+        }
+    }
+
+    /// Those that must be importable for this one to be, itself included.
+    pub fn stands_on(self) -> &'static [Self] {
+        match self {
+            Self::Warehouses => &[Self::Warehouses],
+            Self::Products => &[Self::Products],
+            Self::Stock => &[Self::Warehouses, Self::Products, Self::Stock],
+            Self::Metafields => &[Self::Metafields],
+            Self::Categories => &[Self::Categories],
+        }
+    }
+
+    /// Those without which this one is imported all the same, but with less.
+    pub fn made_whole_by(self) -> &'static [Self] {
+        match self {
+            Self::Products => &[Self::Stock],
+            _ => &[],
+        }
+    }
+
+    /// The records that come with it.
+    pub fn resources(self) -> &'static [Resource] {
+        match self {
+            Self::Warehouses => &[Resource::Warehouses],
+            Self::Products => &[Resource::Products, Resource::Variants, Resource::Media],
+            Self::Stock => &[Resource::Stock],
+            Self::Metafields => &[Resource::Metafields],
+            Self::Categories => &[Resource::Categories, Resource::Memberships],
+        }
+    }
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// One run, as stored in its header.
@@ -311,6 +359,8 @@ pub struct Run {
     pub currency: Option<String>,
     /// What was asked for and is not blocked.
     pub wanted: BTreeSet<Wanted>,
+    /// What was asked for and is blocked, each with the scopes that it lacks.
+    pub blocked: BTreeMap<Wanted, Scopes>,
     /// Who asked for it: the subject of the caller's token.
     pub requested_by: String,
     /// When it was asked for. All times that records carry are this one.

@@ -156,11 +156,19 @@ impl Extract for FakeSource {
         })
     }
 
-    async fn start_feed(&self, _: &ShopAccess, feed: Feed, _: &MapContext) -> Result<String, ProviderError> {
+    async fn start_feed(
+        &self,
+        _: &ShopAccess,
+        feed: Feed,
+        context: &MapContext,
+    ) -> Result<String, ProviderError> {
         self.call("start_feed", || {
             let mut inner = self.inner();
             let handle = format!("{feed:?}/{}", inner.files.len());
-            let items = inner.items.entry(feed).or_default().values().cloned().collect();
+            let mut items: Vec<SourceItem> = inner.items.entry(feed).or_default().values().cloned().collect();
+            for item in &mut items {
+                item.records.retain(|(kind, _)| context.stock || *kind != Kind::Stock);
+            }
             inner.files.insert(handle.clone(), (items, 0));
             Ok(handle)
         })

@@ -35,6 +35,7 @@ async fn importing() -> World {
         install: used.id,
         currency: None,
         wanted: Wanted::ALL.into_iter().collect(),
+        blocked: BTreeMap::new(),
         requested_by: "user-1".to_owned(),
         created_at: now,
         state_since: now,

@@ -14,6 +14,7 @@ use crate::domain::record::{Resource, Source};
 use crate::domain::run::{
     ChunkId, Cost, Failure, Feed, FeedProgress, PageSpan, Phase, Receipt, Run, RunKind, RunState, Wanted,
 };
+use crate::domain::scopes::Scopes;
 use crate::ports::PortError;
 use crate::ports::runs::PageKey;
 
@@ -42,6 +43,8 @@ struct RunRecordV1 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     currency: Option<String>,
     wanted: BTreeSet<Wanted>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    blocked: BTreeMap<Wanted, String>,
     requested_by: String,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -76,6 +79,7 @@ pub fn run_doc(run: &Run) -> Result<String, PortError> {
         install: run.install,
         currency: run.currency,
         wanted: run.wanted,
+        blocked: run.blocked.into_iter().map(|(wanted, lacking)| (wanted, lacking.to_string())).collect(),
         requested_by: run.requested_by,
         created_at: run.created_at,
         updated_at: run.updated_at,
@@ -126,6 +130,11 @@ pub fn read_run(store: &StoreId, provider: ProviderId, item: &Item) -> Result<Ru
         install: record.install,
         currency: record.currency,
         wanted: record.wanted,
+        blocked: record
+            .blocked
+            .into_iter()
+            .map(|(wanted, lacking)| (wanted, Scopes::parse(&lacking)))
+            .collect(),
         requested_by: record.requested_by,
         created_at: record.created_at,
         updated_at: record.updated_at,

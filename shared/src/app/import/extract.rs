@@ -1,14 +1,17 @@
 //! Extracting: the shop collects its catalogue, and we look again until it has.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::pages::Chunk;
+use super::reach::drop_blocked;
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
 use crate::domain::record::{Kind, Record, Resource};
-use crate::domain::run::{ChunkId, Cost, Feed, FeedProgress, Run, RunEvent, RunState};
+use crate::domain::run::{ChunkId, Cost, Feed, FeedProgress, Run, RunEvent, RunState, Wanted};
+use crate::domain::scopes::Scopes;
 use crate::domain::warning::Code;
 use crate::ports::provider::{FeedStatus, ProviderError, ShopAccess, SourceItem};
 use crate::ports::queue::Step;
@@ -36,25 +39,29 @@ impl ImportStep {
         if !matches!(run.state, RunState::Queued | RunState::Extracting) {
             return self.advance(&run.store, run.provider, &run.id).await;
         }
-        let access = self.shop(&mut run).await?;
+        let (access, granted) = self.shop(&mut run).await?;
         if run.state == RunState::Queued {
+            // The merchant may have taken scopes away since the run was asked for.
+            drop_blocked(&mut run, &granted, self.extract.as_ref())?;
             run.take(RunEvent::Started, self.clock.now()).map_err(AppError::bug)?;
             self.save(&mut run).await?;
         }
-        if !run.feeds.contains_key(&Feed::Locations) {
-            run.announced = self.extract.source_counts(&access).await?;
-            let locations = self.extract.locations(&access).await?;
-            let count = locations.len() as u64;
-            self.put_locations(&run, locations).await?;
-            run.announced.insert(Resource::Warehouses, count);
-            let ready = FeedProgress {
-                objects: count,
-                roots: count,
-                ready: true,
-                chunks: 1,
-                ..self.fresh(String::new(), 1)
-            };
-            run.feeds.insert(Feed::Locations, ready);
+        if run.feeds.is_empty() {
+            run.announced = self.announced(&run, &access).await?;
+            if run.wanted.contains(&Wanted::Warehouses) {
+                let locations = self.extract.locations(&access).await?;
+                let count = locations.len() as u64;
+                self.put_locations(&run, locations).await?;
+                run.announced.insert(Resource::Warehouses, count);
+                let ready = FeedProgress {
+                    objects: count,
+                    roots: count,
+                    ready: true,
+                    chunks: 1,
+                    ..self.fresh(String::new(), 1)
+                };
+                run.feeds.insert(Feed::Locations, ready);
+            }
             self.save(&mut run).await?;
         }
         for feed in self.extract.feeds_for(&run.wanted) {
@@ -70,6 +77,16 @@ impl ImportStep {
         Ok(())
     }
 
+    /// The shop's own counts of what the run imports. A shop that grants locations alone is not asked for others.
+    async fn announced(&self, run: &Run, access: &ShopAccess) -> Result<BTreeMap<Resource, u64>, StepError> {
+        if run.wanted.iter().all(|wanted| *wanted == Wanted::Warehouses) {
+            return Ok(BTreeMap::new());
+        }
+        let mut counts = self.extract.source_counts(access).await?;
+        counts.retain(|resource, _| run.wanted.iter().any(|wanted| wanted.resources().contains(resource)));
+        Ok(counts)
+    }
+
     /// Looks how the collecting stands; hands over when all of it is ready.
     pub(super) async fn poll(&self, mut run: Run, hop: u32) -> Result<(), StepError> {
         if run.state != RunState::Extracting {
@@ -79,7 +96,7 @@ impl ImportStep {
         if hop < run.poll_hop {
             return Ok(());
         }
-        let access = self.shop(&mut run).await?;
+        let (access, _) = self.shop(&mut run).await?;
         let waiting: Vec<Feed> =
             run.feeds.iter().filter(|(_, progress)| !progress.ready).map(|(feed, _)| *feed).collect();
         for feed in waiting {
@@ -165,8 +182,8 @@ impl ImportStep {
         Ok(())
     }
 
-    /// The access to the run's shop; breaks off where the store has been connected anew since the run began.
-    async fn shop(&self, run: &mut Run) -> Result<ShopAccess, StepError> {
+    /// The access to the run's shop and what it grants; breaks off where the store has been connected anew since the run began.
+    async fn shop(&self, run: &mut Run) -> Result<(ShopAccess, Scopes), StepError> {
         let (connector, access) = self.access.shop_access(&run.store, run.provider).await?;
         let installation = connector.installation.as_ref().filter(|i| i.id == run.install);
         let Some(installation) = installation else {
@@ -176,7 +193,7 @@ impl ImportStep {
             ));
         };
         run.currency = Some(installation.currency.clone());
-        Ok(access)
+        Ok((access, installation.scopes.clone()))
     }
 
     async fn save(&self, run: &mut Run) -> Result<(), StepError> {

@@ -9,6 +9,7 @@ mod extract;
 mod missing;
 pub(crate) mod pages;
 mod plan;
+mod reach;
 pub mod records;
 pub mod requests;
 pub mod shown;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::reach::drop_blocked;
 use super::shown::{FeedSums, Progress, Reconciliation, ResourceSums, ShownPage, ShownRun};
 use super::verify::sum;
 use crate::app::error::{AppError, ErrorKind};
@@ -12,7 +13,6 @@ use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::plan::{CodeCounts, Counts};
 use crate::domain::record::{Resource, Source};
 use crate::domain::run::{Cost, Feed, Phase, Receipt, Run, RunEvent, RunKind, RunState, Wanted};
-use crate::domain::warning::Code;
 use crate::ports::PortError;
 use crate::ports::connectors::ConnectorStore;
 use crate::ports::provider::Extract;
@@ -90,7 +90,8 @@ impl Imports {
             run.wanted = preview.wanted.clone();
             run.from_preview = Some(id);
         }
-        self.drop_blocked(&mut run, &connector)?;
+        let Some(installation) = &connector.installation else { return Err(AppError::not_found()) };
+        drop_blocked(&mut run, &installation.scopes, self.extract.as_ref())?;
         self.begin(run, idempotency_key).await
     }
 
@@ -125,6 +126,7 @@ impl Imports {
             state: RunState::Queued,
             of_run: Some(of_run.clone()),
             from_preview: None,
+            blocked: BTreeMap::new(),
             requested_by: asker.subject.to_owned(),
             created_at: now,
             updated_at: now,
@@ -319,6 +321,7 @@ impl Imports {
             install: installation.id.clone(),
             currency: Some(installation.currency.clone()),
             wanted: BTreeSet::new(),
+            blocked: BTreeMap::new(),
             requested_by: asker.subject.to_owned(),
             created_at: now,
             updated_at: now,
@@ -360,38 +363,6 @@ impl Imports {
     fn age(&self, run: &Run) -> Duration {
         let since = run.finished_at.unwrap_or(run.created_at);
         Duration::try_from(self.clock.now().duration_since(since)).unwrap_or_default()
-    }
-
-    /// Leaves out what the granted scopes do not reach, with a warning for each; refuses where nothing is left.
-    fn drop_blocked(&self, run: &mut Run, connector: &Connector) -> Result<(), AppError> {
-        let Some(installation) = &connector.installation else { return Err(AppError::not_found()) };
-        let granted = &installation.scopes;
-        let reached = |wanted: Wanted| granted.lacking(&self.extract.scopes_for(wanted)).is_empty();
-        let asked = std::mem::take(&mut run.wanted);
-        let stock_needs = [Wanted::Stock, Wanted::Warehouses, Wanted::Products];
-        for wanted in asked {
-            let blocked = match wanted {
-                Wanted::Stock => !stock_needs.into_iter().all(reached),
-                other => !reached(other),
-            };
-            if !blocked {
-                run.wanted.insert(wanted);
-            } else if wanted == Wanted::Stock {
-                run.warnings.insert(Code::InvSkippedNoScope, 1);
-            } else {
-                *run.warnings.entry(Code::ConnScopeMissing).or_default() += 1;
-            }
-        }
-        if run.wanted.contains(&Wanted::Stock) {
-            run.wanted.extend(stock_needs);
-        }
-        if run.wanted.is_empty() {
-            return Err(AppError::conflict(
-                "missing_scopes",
-                "Every resource asked for needs a scope that was not granted. Reconnect and grant it.",
-            ));
-        }
-        Ok(())
     }
 
     async fn begin(&self, run: Run, idempotency_key: Option<&str>) -> Result<RunId, AppError> {

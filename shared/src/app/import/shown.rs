@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::reach::blocked_code;
 use crate::domain::ids::StoreId;
 use crate::domain::plan::{CodeCounts, Counts, FieldDiff, Outcome, PlanEntry};
 use crate::domain::record::{RecordKey, Resource, Source};
@@ -41,6 +42,20 @@ pub struct ShownWarning {
     pub remedy: &'static str,
 }
 
+/// A resource that was asked for and is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BlockedResource {
+    /// The resource.
+    pub resource: Wanted,
+    /// The stable code.
+    pub code: Code,
+    /// The scopes that were not granted.
+    pub missing: Vec<String>,
+    /// What it means and what to do.
+    pub remedy: &'static str,
+}
+
 /// A run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -66,6 +81,9 @@ pub struct ShownRun {
     pub shop: String,
     /// What was asked for and is not blocked.
     pub resources: Vec<Wanted>,
+    /// What was asked for and is left out, because a scope was not granted. What is stored of it stays as it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocked: Vec<BlockedResource>,
     /// When it was asked for, RFC 3339.
     pub created_at: String,
     /// When it last changed, RFC 3339.
@@ -111,6 +129,16 @@ impl ShownRun {
             undone_by: id(&run.undone_by),
             shop: run.shop_domain.to_string(),
             resources: run.wanted.iter().copied().collect(),
+            blocked: run
+                .blocked
+                .iter()
+                .map(|(resource, missing)| BlockedResource {
+                    resource: *resource,
+                    code: blocked_code(*resource),
+                    missing: missing.iter().map(str::to_owned).collect(),
+                    remedy: blocked_code(*resource).remedy(),
+                })
+                .collect(),
             created_at: run.created_at.to_string(),
             updated_at: run.updated_at.to_string(),
             finished_at: run.finished_at.map(|at| at.to_string()),

@@ -66,6 +66,7 @@ pub fn run(store: &StoreId, seconds: u64) -> Run {
         install: install(),
         currency: Some("EUR".to_owned()),
         wanted: BTreeSet::from(Wanted::ALL),
+        blocked: BTreeMap::from([(Wanted::Stock, Scopes::parse("read_inventory,read_locations"))]),
         requested_by: "someone".to_owned(),
         created_at: at(seconds),
         updated_at: at(seconds),
