@@ -25,6 +25,13 @@ fn files(below: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     }
 }
 
+fn manifests() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    files(&root(), "Cargo.toml", &mut found);
+    let shown = |path: &Path| path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+    found.iter().map(|path| (shown(path), fs::read_to_string(path).unwrap())).collect()
+}
+
 fn sources(below: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     files(&root().join(below), ".rs", &mut found);
@@ -161,6 +168,9 @@ const LOG_FIELDS: &[&str] = &[
     "detail",
     "duration_ms",
     "feed",
+    "history.action",
+    "history.hash",
+    "history.seq",
     "http.status",
     "install.id",
     "message.id",
@@ -255,6 +265,48 @@ fn a_field_is_seen_however_it_is_written() {
     assert_eq!(log_fields(text), ["error", "shop.domain", "status", "store.id", "run"]);
 }
 
+/// The files that call a function, its own definition and tests left out.
+fn callers(function: &str) -> Vec<String> {
+    let calls = |text: &str| {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        code.match_indices(function).any(|(at, _)| !code[..at].ends_with("fn "))
+    };
+    let all = ["shared/src", "functions"].into_iter().flat_map(sources);
+    all.filter(|(file, text)| !file.contains("/tests") && calls(text)).map(|(file, _)| file).collect()
+}
+
+#[test]
+fn a_tenant_is_made_of_a_verified_claim_or_of_what_it_wrote_itself() {
+    assert_eq!(callers("::from_claim"), ["shared/src/lambda/auth.rs"]);
+    let stored = callers("StoreId::from_stored");
+    assert!(!stored.is_empty());
+    for file in stored {
+        assert!(file.starts_with("shared/src/adapters/"), "{file}: reads a tenant and is no adapter");
+    }
+    // Nothing but these two makes one: no public constructor, no reading it from a body or message.
+    let ids = fs::read_to_string(root().join("shared/src/domain/ids.rs")).unwrap();
+    let store = ids.split_once("pub struct StoreId(String);").unwrap();
+    let derived = store.0.rsplit("#[derive(").next().unwrap();
+    assert!(!derived.contains("Deserialize") && !derived.contains("Default"), "{derived}");
+    let makers = store.1.split("pub fn as_str").next().unwrap();
+    let public: Vec<&str> = makers.lines().filter(|line| line.contains("pub fn")).map(str::trim).collect();
+    assert_eq!(public, ["pub fn for_test(text: &str) -> Result<Self, InvalidId> {"]);
+    assert!(makers.contains("#[cfg(feature = \"testkit\")]\n    pub fn for_test"), "for tests alone");
+    assert!(!ids.contains("for StoreId {\n    fn from"), "a conversion is a constructor");
+}
+
+#[test]
+fn only_tests_make_a_tenant_for_tests() {
+    let caught = callers("for_test");
+    let outside: Vec<&String> = caught.iter().filter(|file| !file.contains("/testkit/")).collect();
+    assert!(outside.is_empty(), "{outside:?}");
+    for (manifest, text) in manifests() {
+        let plain = text.split("[dev-dependencies]").next().unwrap_or_default();
+        let ours = plain.lines().filter(|line| line.contains("testkit") && !line.starts_with("testkit = []"));
+        assert!(!manifest.starts_with("functions/") || ours.count() == 0, "{manifest}: ships the test kit");
+    }
+}
+
 #[test]
 fn the_simulator_depends_on_nothing_of_ours() {
     let manifest = fs::read_to_string(root().join("tests/shopify/Cargo.toml")).unwrap();
@@ -296,14 +348,11 @@ fn a_file_can_be_held_in_the_head() {
 
 #[test]
 fn versions_stand_in_the_root_alone_and_exactly() {
-    let mut manifests = Vec::new();
-    files(&root(), "Cargo.toml", &mut manifests);
-    for manifest in manifests {
-        let text = fs::read_to_string(&manifest).unwrap();
+    for (manifest, text) in manifests() {
         let in_root = text.contains("[workspace.dependencies]");
         for line in text.lines().filter(|line| line.contains("version = \"") && !line.starts_with("version"))
         {
-            assert!(in_root, "{}: {line}: versions stand in the root", manifest.display());
+            assert!(in_root, "{manifest}: {line}: versions stand in the root");
             assert!(line.contains("version = \"=") || line.contains("rust-version"), "{line}: pin exactly");
         }
     }

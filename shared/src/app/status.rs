@@ -368,7 +368,7 @@ impl Status {
         page.items.reverse();
         let proof = verify_part(&page.items);
         if let Err(broken) = &proof {
-            tracing::error!(%broken, "the history was changed outside of the functions");
+            tracing::error!(cause = %broken, "the history was changed outside of the functions");
         }
         let items = page.items.into_iter().rev().map(ShownEntry::from).collect();
         Ok(HistoryPage { items, intact: proof.is_ok(), next_cursor: page.next })
