@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use shared::adapters::emf::{DIMENSION, NAMESPACE};
+use shared::adapters::emf::{DIMENSIONS, NAMESPACE};
 use shared::ports::metrics::Metric;
 use system_tests::project_root;
 use system_tests::template::Template;
@@ -25,30 +25,15 @@ fn watched(template: &Template) -> Result<Vec<Watched>> {
     let mut found = Vec::new();
     for (id, alarm) in template.resources("AWS::CloudWatch::Alarm") {
         let properties = &alarm["Properties"];
-        let parts = properties["Metrics"].as_array().into_iter().flatten();
-        let single = (!properties["MetricName"].is_null()).then_some(properties);
-        let of_parts = parts.map(|part| &part["MetricStat"]["Metric"]).filter(|metric| !metric.is_null());
-        for metric in single.into_iter().chain(of_parts) {
-            let text = |name: &str| metric[name].as_str().map(str::to_owned).context(id.to_owned());
-            found.push(Watched {
-                alarm: id.to_owned(),
-                namespace: text("Namespace")?,
-                name: text("MetricName")?,
-                dimensions: metric["Dimensions"].clone(),
-            });
-        }
+        let text = |name: &str| properties[name].as_str().map(str::to_owned).context(id.to_owned());
+        found.push(Watched {
+            alarm: id.to_owned(),
+            namespace: text("Namespace")?,
+            name: text("MetricName")?,
+            dimensions: properties["Dimensions"].clone(),
+        });
     }
     Ok(found)
-}
-
-/// The functions that some alarm watches by this metric, by logical id.
-fn functions_watched(template: &Template, namespace: &str, name: &str) -> Result<BTreeSet<String>> {
-    let of = |watched: &Watched| watched.namespace == namespace && watched.name == name;
-    let ids = watched(template)?.into_iter().filter(of).filter_map(|watched| {
-        let function = watched.dimensions[0]["Value"]["Ref"].as_str()?;
-        Some(function.to_owned())
-    });
-    Ok(ids.collect())
 }
 
 /// Every source of the library, without its tests.
@@ -93,7 +78,7 @@ fn runbook(name: &str) -> Result<String> {
 #[test]
 fn every_alarm_names_a_runbook_that_says_what_to_do() -> Result<()> {
     let template = Template::read()?;
-    let index = runbook("README.md")?;
+    let (index, functions) = (runbook("README.md")?, template.functions()?);
     let mut named = BTreeSet::new();
     for (id, alarm) in template.resources("AWS::CloudWatch::Alarm") {
         let properties = &alarm["Properties"];
@@ -103,7 +88,9 @@ fn every_alarm_names_a_runbook_that_says_what_to_do() -> Result<()> {
         let (_, file) =
             description.split_once(" See docs/runbooks/").with_context(|| format!("{id}: {description}"))?;
         let text = runbook(file)?;
-        assert!(text.contains(name), "{file} does not name the alarm {name}");
+        let of_function = functions.iter().find_map(|function| name.strip_suffix(function.binary));
+        let name = &of_function.map_or(name.to_owned(), |name| format!("{name}FUNCTION"));
+        assert!(text.contains(&format!("`{name}`")), "{file} does not name the alarm {name}");
         let sections: Vec<&str> = text.lines().filter(|line| line.starts_with("## ")).collect();
         assert_eq!(sections, SECTIONS, "{file}");
         let row = format!("| `{name}` | [{file}]({file}) |");
@@ -134,8 +121,6 @@ fn alarms_tell_the_topic_if_there_is_one_and_say_what_silence_means() -> Result<
         assert_eq!(properties["OKActions"], told, "{id}");
         let missing = properties["TreatMissingData"].as_str().unwrap_or_default();
         assert!(["breaching", "notBreaching"].contains(&missing), "{id}: {missing}");
-        let parts = properties["Metrics"].as_array();
-        assert!(parts.is_none_or(|parts| parts.len() <= 11), "{id}: an alarm takes ten metrics");
     }
     Ok(())
 }
@@ -165,34 +150,23 @@ fn every_dead_letter_queue_has_an_alarm() -> Result<()> {
 }
 
 #[test]
-fn every_function_is_watched_for_crashes_and_for_errors_it_logs() -> Result<()> {
+fn every_function_is_watched_for_crashes_and_tells_metrics_by_its_stack() -> Result<()> {
     let template = Template::read()?;
     let all: BTreeSet<String> = template.functions()?.iter().map(|function| function.id.to_owned()).collect();
-    assert_eq!(functions_watched(&template, "AWS/Lambda", "Errors")?, all);
-    assert_eq!(functions_watched(&template, NAMESPACE, Metric::ErrorsLogged.name())?, all);
+    let is_crash = |watched: &Watched| watched.namespace == "AWS/Lambda" && watched.name == "Errors";
+    let crashes: BTreeSet<String> = watched(&template)?
+        .into_iter()
+        .filter(is_crash)
+        .filter_map(|watched| watched.dimensions[0]["Value"]["Ref"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(crashes, all);
+    let globals = &template.function_globals()["Environment"]["Variables"];
+    assert_eq!(globals["STACK"], json!({ "Ref": "AWS::StackName" }));
     Ok(())
 }
 
 #[test]
-fn every_function_that_may_refresh_a_token_is_watched_for_it() -> Result<()> {
-    let template = Template::read()?;
-    let mut refreshing = BTreeSet::new();
-    for function in template.functions()? {
-        let role = function.properties["Role"]["Fn::GetAtt"].as_str().context("no role")?;
-        let role = template.resource(role.trim_end_matches(".Arn")).to_string();
-        if role.contains("secretsmanager:UpdateSecretVersionStage") {
-            refreshing.insert(function.id.to_owned());
-        }
-    }
-    assert!(!refreshing.is_empty());
-    for metric in [Metric::TokenRefreshFailures, Metric::TokensDead] {
-        assert_eq!(functions_watched(&template, NAMESPACE, metric.name())?, refreshing, "{metric:?}");
-    }
-    Ok(())
-}
-
-#[test]
-fn own_metrics_of_alarms_are_recorded_by_the_function_alone() -> Result<()> {
+fn own_metrics_of_alarms_are_recorded_and_never_by_store() -> Result<()> {
     let template = Template::read()?;
     let functions: BTreeSet<&str> = template.functions()?.iter().map(|function| function.id).collect();
     let recorded = recorded()?;
@@ -200,17 +174,19 @@ fn own_metrics_of_alarms_are_recorded_by_the_function_alone() -> Result<()> {
     for watched in watched(&template)?.into_iter().filter(|watched| watched.namespace == NAMESPACE) {
         let (alarm, name) = (&watched.alarm, &watched.name);
         assert!(recorded.contains(name.as_str()), "{alarm} watches {name}, which nothing records");
-        // The one dimension, and never a store, a shop or an installation.
-        let function = watched.dimensions[0]["Value"]["Ref"].as_str().unwrap_or_default();
-        assert_eq!(
-            watched.dimensions,
-            json!([{ "Name": DIMENSION, "Value": { "Ref": function } }]),
-            "{alarm}"
-        );
-        assert!(functions.contains(function), "{alarm} watches {function}");
+        // One dimension, and never a store, a shop or an installation.
+        let [dimension] = watched.dimensions.as_array().context("no dimensions")?.as_slice() else {
+            anyhow::bail!("{alarm}: each set of dimensions has one")
+        };
+        let of = dimension["Value"]["Ref"].as_str().unwrap_or_default();
+        match dimension["Name"].as_str() {
+            Some("function") => assert!(functions.contains(of), "{alarm} watches {of}"),
+            Some("stack") => assert_eq!(of, "AWS::StackName", "{alarm}"),
+            _ => anyhow::bail!("{alarm}: {dimension}"),
+        }
         own += 1;
     }
-    assert!(own > 10, "{own}");
+    assert!(own >= 5, "{own}");
     Ok(())
 }
 
@@ -225,7 +201,7 @@ fn the_dashboard_shows_every_metric_of_ours_and_no_other() -> Result<()> {
     for widget in body["widgets"].as_array().context("no widgets")? {
         for metric in widget["properties"]["metrics"].as_array().into_iter().flatten() {
             if metric[0] == NAMESPACE {
-                assert_eq!(metric[2], DIMENSION, "{metric}");
+                assert!(DIMENSIONS.iter().any(|name| metric[2] == *name), "{metric}");
                 *shown.entry(metric[1].as_str().context("no name")?.to_owned()).or_default() += 1;
             }
         }

@@ -19,30 +19,31 @@ use crate::ports::time::Clock;
 
 /// The namespace of all our metrics.
 pub const NAMESPACE: &str = "MerchantConnectors";
-/// The one dimension: the function's own name, which the stack's name is part of. More would multiply the metrics,
-/// and one that names a store would make a metric, with its price, of every merchant.
-pub const DIMENSION: &str = "function";
+/// The dimensions, each for itself: every metric is told by function, and over the whole stack, which is what most
+/// alarms watch. One that names a store would make a metric, with its price, of every merchant.
+pub const DIMENSIONS: [&str; 2] = ["function", "stack"];
 
 /// Metrics of one function.
 pub struct Emf {
-    function: Option<String>,
+    dimensions: Vec<(&'static str, String)>,
     clock: Arc<dyn Clock>,
 }
 
 impl Emf {
-    /// Records under this name. Without one, outside Lambda, nobody reads the lines and none are written.
-    pub fn new(function: Option<String>, clock: Arc<dyn Clock>) -> Self {
-        Self { function, clock }
+    /// Records under the names of the function and of its stack. Without any, outside Lambda, nobody reads the
+    /// lines and none are written.
+    pub fn new(function: Option<String>, stack: Option<String>, clock: Arc<dyn Clock>) -> Self {
+        let named = DIMENSIONS.into_iter().zip([function, stack]);
+        Self { dimensions: named.filter_map(|(name, value)| Some((name, value?))).collect(), clock }
     }
 }
 
 impl Metrics for Emf {
     fn record(&self, values: &[(Metric, u64)]) {
-        let Some(function) = &self.function else { return };
-        if values.is_empty() {
+        if self.dimensions.is_empty() || values.is_empty() {
             return;
         }
-        let mut line = document(function, self.clock.now(), values).to_string();
+        let mut line = document(&self.dimensions, self.clock.now(), values).to_string();
         line.push('\n');
         // One write under the lock that log lines take as well, so neither cuts the other. Without standard output
         // there is nobody to tell.
@@ -58,11 +59,12 @@ fn unit(unit: Unit) -> &'static str {
     }
 }
 
-fn document(function: &str, now: Timestamp, values: &[(Metric, u64)]) -> Value {
+fn document(dimensions: &[(&str, String)], now: Timestamp, values: &[(Metric, u64)]) -> Value {
     let described: Vec<Value> = values
         .iter()
         .map(|(metric, _)| json!({"Name": metric.name(), "Unit": unit(metric.unit())}))
         .collect();
+    let sets: Vec<[&str; 1]> = dimensions.iter().map(|(name, _)| [*name]).collect();
     let mut root = Map::new();
     root.insert(
         "_aws".to_owned(),
@@ -70,12 +72,14 @@ fn document(function: &str, now: Timestamp, values: &[(Metric, u64)]) -> Value {
             "Timestamp": now.as_millisecond(),
             "CloudWatchMetrics": [{
                 "Namespace": NAMESPACE,
-                "Dimensions": [[DIMENSION]],
+                "Dimensions": sets,
                 "Metrics": described,
             }],
         }),
     );
-    root.insert(DIMENSION.to_owned(), json!(function));
+    for (name, value) in dimensions {
+        root.insert((*name).to_owned(), json!(value));
+    }
     for (metric, value) in values {
         root.insert(metric.name().to_owned(), json!(value));
     }
@@ -85,12 +89,17 @@ fn document(function: &str, now: Timestamp, values: &[(Metric, u64)]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit::clock::ManualClock;
+
+    fn emf(function: Option<&str>, stack: Option<&str>) -> Emf {
+        Emf::new(function.map(str::to_owned), stack.map(str::to_owned), Arc::new(ManualClock::default()))
+    }
 
     #[test]
     fn a_line_is_a_document_of_the_embedded_metric_format() {
         let now = Timestamp::from_millisecond(1_790_000_000_123).unwrap();
         let values = [(Metric::Requests, 1), (Metric::DurationMs, 42)];
-        insta::assert_json_snapshot!(document("stack-Status-1", now, &values), @r#"
+        insta::assert_json_snapshot!(document(&emf(Some("shop-Status-1"), Some("shop")).dimensions, now, &values), @r#"
         {
           "_aws": {
             "CloudWatchMetrics": [
@@ -98,6 +107,9 @@ mod tests {
                 "Dimensions": [
                   [
                     "function"
+                  ],
+                  [
+                    "stack"
                   ]
                 ],
                 "Metrics": [
@@ -116,8 +128,9 @@ mod tests {
             "Timestamp": 1790000000123
           },
           "duration_ms": 42,
-          "function": "stack-Status-1",
-          "requests": 1
+          "function": "shop-Status-1",
+          "requests": 1,
+          "stack": "shop"
         }
         "#);
     }
@@ -125,7 +138,7 @@ mod tests {
     #[test]
     fn every_metric_fits_the_limits_of_one_line() {
         let values = Metric::ALL.map(|metric| (metric, u64::MAX));
-        let document = document("stack-Status-1", Timestamp::UNIX_EPOCH, &values);
+        let document = document(&emf(Some("f"), None).dimensions, Timestamp::UNIX_EPOCH, &values);
         let described = document["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
         // At most 100 definitions, and a member of the root for each: a reference to nothing voids the line.
         assert_eq!(described.len(), Metric::ALL.len());

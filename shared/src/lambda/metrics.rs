@@ -12,9 +12,9 @@ use crate::ports::time::Clock;
 /// The code of what a shop's own limit put off.
 const SHOP_THROTTLED: &str = "shop_throttled";
 
-/// Records under the name that Lambda gives every function.
+/// Records under the name that Lambda gives every function, and the one that the template gives its stack.
 pub fn of_this_function(clock: Arc<dyn Clock>) -> Arc<dyn Metrics> {
-    Arc::new(Emf::new(environment("AWS_LAMBDA_FUNCTION_NAME"), clock))
+    Arc::new(Emf::new(environment("AWS_LAMBDA_FUNCTION_NAME"), environment("STACK"), clock))
 }
 
 /// Milliseconds since then; none where the clock was set back.
