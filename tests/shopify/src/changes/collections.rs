@@ -1,9 +1,9 @@
-//! Changes to manual collections.
+//! Changes to collections.
 
 use std::sync::Arc;
 
 use super::{Applied, Site};
-use crate::model::{Collection, CollectionKind, Product};
+use crate::model::{Collection, CollectionKind, CollectionSource, Product};
 
 fn chosen(collection: &Collection) -> Option<&Vec<u64>> {
     collection.sources.iter().find_map(|source| match &source.kind {
@@ -56,5 +56,29 @@ impl Site<'_> {
         self.touched.insert(product);
         self.edit(id, |list| list.retain(|member| *member != product))?;
         Some(Applied { collection: Some(id), product: Some(product), ..self.begin() })
+    }
+
+    pub(super) fn collection_create(&mut self) -> Applied {
+        let (id, source) = (self.shop.take_id(), self.shop.take_id());
+        let title = self.change.value.clone().unwrap_or_else(|| format!("Collection {id}"));
+        let source = CollectionSource { id: source, title: title.clone(), kind: CollectionKind::default() };
+        let collection = Collection {
+            id,
+            handle: format!("collection-{id}"),
+            title: title.clone(),
+            sort_order: "MANUAL".to_owned(),
+            sources: vec![source],
+            published_at: Some(self.now),
+            updated_at: self.now,
+            ..Collection::default()
+        };
+        self.shop.collections.insert(id, Arc::new(collection));
+        Applied { collection: Some(id), after: Some(title), ..self.begin() }
+    }
+
+    pub(super) fn collection_delete(&mut self) -> Option<Applied> {
+        let id = self.change.collection.or_else(|| self.shop.collections.keys().next().copied())?;
+        let before = self.shop.collections.remove(&id)?.title.clone();
+        Some(Applied { collection: Some(id), before: Some(before), ..self.begin() })
     }
 }

@@ -68,6 +68,12 @@ pub enum Kind {
     ProductRestore,
     /// A new product.
     ProductCreate,
+    /// A new manual collection.
+    CollectionCreate,
+    /// A collection is deleted; its products stay.
+    CollectionDelete,
+    /// A new location, where nothing is stocked yet.
+    LocationCreate,
     /// Another name of the shop.
     ShopRename,
 }
@@ -156,6 +162,9 @@ impl Site<'_> {
             Kind::ProductDelete => self.product_delete(),
             Kind::ProductRestore => self.product_restore(),
             Kind::ProductCreate => self.product_create(),
+            Kind::CollectionCreate => Some(self.collection_create()),
+            Kind::CollectionDelete => self.collection_delete(),
+            Kind::LocationCreate => Some(self.location_create()),
             Kind::ShopRename => Some(self.shop_rename()),
         };
         applied.ok_or(ChangeError::NoTarget(self.change.kind))

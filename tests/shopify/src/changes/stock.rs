@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Applied, Site};
-use crate::model::{Level, Product, Variant};
+use crate::model::{Level, Location, Product, Variant};
 
 impl Site<'_> {
     /// A product with a level that suits: its id, the place of the variant, the location.
@@ -74,5 +74,23 @@ impl Site<'_> {
         let before = std::mem::replace(&mut location.name, after.clone());
         location.updated_at = now;
         Some(Applied { location: Some(id), before: Some(before), after: Some(after), ..applied })
+    }
+
+    pub(super) fn location_create(&mut self) -> Applied {
+        let (id, level_key) = (self.shop.take_id(), self.shop.take_id());
+        let name = self.change.value.clone().unwrap_or_else(|| format!("Location {id}"));
+        let location = Location {
+            id,
+            name: name.clone(),
+            is_active: true,
+            fulfills_online_orders: true,
+            ships_inventory: true,
+            level_key,
+            created_at: self.now,
+            updated_at: self.now,
+            ..Location::default()
+        };
+        self.shop.locations.insert(id, Arc::new(location));
+        Applied { location: Some(id), after: Some(name), ..self.begin() }
     }
 }

@@ -73,7 +73,7 @@ async fn deliveries(
     Query(listing): Query<Listing>,
 ) -> Response {
     if listing.settled {
-        let settled = |all: &[Delivery]| {
+        let settled = |all: &[&Delivery]| {
             !all.iter().any(|delivery| matches!(delivery.state, Stand::Waiting(_) | Stand::Sending))
         };
         // Whoever waits in vain sees for himself what is still under way.
@@ -125,11 +125,11 @@ async fn release(
         held.reverse();
     }
     for webhook_id in &held {
-        let tries = |all: &[Delivery]| {
+        let tries = |all: &[&Delivery]| {
             let own = all.iter().filter(|one| one.webhook_id == *webhook_id);
             own.map(|one| one.attempts.len()).sum::<usize>()
         };
-        let before = tries(&simulator.outbox.of_shop(&label));
+        let before = tries(&simulator.outbox.of_shop(&label).iter().collect::<Vec<_>>());
         simulator.outbox.send_again(&label, webhook_id, simulator.clock.now());
         simulator
             .outbox

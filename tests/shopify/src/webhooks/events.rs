@@ -68,6 +68,11 @@ pub fn of_change(applied: &Applied, now: &Snapshot) -> Vec<Occurrence> {
             told("inventory_items/create", item()),
             told("inventory_levels/connect", level(None)),
         ],
+        Kind::CollectionCreate => vec![told("collections/create", collection())],
+        Kind::CollectionDelete => {
+            vec![told("collections/delete", applied.collection.map(payload::deleted))]
+        }
+        Kind::LocationCreate => vec![told("locations/create", location())],
         Kind::ShopRename => vec![told("shop/update", Some(payload::shop(shop)))],
     };
     occurrences.into_iter().flatten().collect()

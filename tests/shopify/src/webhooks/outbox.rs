@@ -347,13 +347,15 @@ impl Outbox {
     }
 
     /// Waits until the deliveries of a shop satisfy a condition.
-    pub async fn until(&self, shop: &str, satisfied: impl Fn(&[Delivery]) -> bool) {
+    pub async fn until(&self, shop: &str, satisfied: impl Fn(&[&Delivery]) -> bool) {
         let mut changes = self.changed.subscribe();
-        while !satisfied(&self.of_shop(shop)) {
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
+        let holds = || {
+            let inner = lock(&self.inner);
+            let own: Vec<&Delivery> = inner.all.values().filter(|one| one.shop == shop).collect();
+            satisfied(&own)
+        };
+        // The sender of changes lives as long as this does.
+        while !holds() && changes.changed().await.is_ok() {}
     }
 
     fn tell(&self) {

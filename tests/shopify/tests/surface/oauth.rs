@@ -243,3 +243,76 @@ async fn uninstalling_kills_every_token() {
     assert!(!works(&sim, &token).await);
     assert_eq!(sim.calls().await["uninstalls"], 3);
 }
+
+#[tokio::test]
+async fn client_credentials_come_without_a_refresh_token_and_end_with_an_uninstall() {
+    let sim = Sim::with("demo").await;
+    let credentials = [("grant_type", "client_credentials")];
+    let (_, granted) = exchange(&sim, &credentials).await;
+    let mut names: Vec<&String> = granted.as_object().unwrap().keys().collect();
+    names.sort();
+    assert_eq!(names, ["access_token", "expires_in", "scope"]);
+
+    let narrowed = json!({"scopes": ["read_products"]});
+    sim.control("PUT", &format!("/shops/demo/installs/{CLIENT}/scopes"), narrowed).await;
+    let (_, granted) = exchange(&sim, &credentials).await;
+    assert_eq!(granted["scope"], "read_products", "a renewed token gives back nothing that was taken");
+
+    let form = [("client_id", CLIENT), ("client_secret", "wrong"), credentials[0]];
+    let answer = sim.client.post(sim.url("/admin/oauth/access_token")).form(&form).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(answer.json::<Value>().await.unwrap()["error"], "invalid_client");
+
+    sim.control("POST", "/shops/demo/uninstall", Value::Null).await;
+    let (status, refused) = exchange(&sim, &credentials).await;
+    assert_eq!((status, &refused["error"]), (StatusCode::BAD_REQUEST, &json!("app_not_installed")));
+}
+
+#[tokio::test]
+async fn both_secrets_serve_until_the_old_one_is_revoked() {
+    let sim = Sim::with("demo").await;
+    let patch = async |change: Value| sim.control("PATCH", &format!("/apps/{CLIENT}"), change).await;
+    let old =
+        sim.control("POST", "/shops/demo/installs", json!({"client_id": CLIENT, "expiring": true})).await;
+    let refresh = async |secret: &str, token: &Value| {
+        let form = [
+            ("client_id", CLIENT),
+            ("client_secret", secret),
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token.as_str().unwrap()),
+        ];
+        let answer = sim.client.post(sim.url("/admin/oauth/access_token")).form(&form).send().await.unwrap();
+        (answer.status(), answer.json::<Value>().await.unwrap())
+    };
+    patch(json!({"secret": "fresh", "previous_secret": SECRET, "callbacks_signed_by": "previous"})).await;
+    assert!(signed_rightly(&decide(&sim, &[("decision", "approve")]).await), "signed by the old secret");
+    let (status, second) = refresh(SECRET, &old["refresh_token"]).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, third) = refresh("fresh", &second["refresh_token"]).await;
+    assert_eq!(status, StatusCode::OK);
+    patch(json!({"callbacks_signed_by": "current"})).await;
+    assert!(!signed_rightly(&decide(&sim, &[("decision", "approve")]).await));
+    patch(json!({"previous_secret": null})).await;
+    let (status, refused) = refresh(SECRET, &third["refresh_token"]).await;
+    assert_eq!((status, &refused["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_client")));
+    assert!(works(&sim, &old["access_token"]).await, "tokens outlive the secret they were issued under");
+}
+
+#[tokio::test]
+async fn every_call_of_the_token_endpoint_is_counted_whatever_came_of_it() {
+    let sim = Sim::with("demo").await;
+    assert_eq!(sim.calls().await["token_calls"], json!({}));
+    exchange(&sim, &[("code", "no such code")]).await;
+    exchange(&sim, &[("grant_type", "client_credentials")]).await;
+    sim.faults(json!({"http_429": 1})).await;
+    exchange(&sim, &[("grant_type", "refresh_token"), ("refresh_token", "x")]).await;
+    let body = json!({"client_id": CLIENT, "grant_type": "refresh_token", "refresh_token": "x"});
+    sim.client.post(sim.url("/admin/oauth/access_token")).json(&body).send().await.unwrap();
+    let calls = sim.calls().await;
+    assert_eq!(
+        calls["token_calls"],
+        json!({"authorization_code": 1, "client_credentials": 1, "refresh_token": 2})
+    );
+    let kinds = ["token_exchanges", "token_credentials", "token_refreshes", "token_refusals"];
+    assert_eq!(kinds.map(|kind| calls[kind].as_u64().unwrap()), [0, 1, 0, 2]);
+}

@@ -13,6 +13,7 @@ use shopify_simulator::model::Shop;
 use shopify_simulator::schema::folder_for_tests;
 use shopify_simulator::seed::Seed;
 use shopify_simulator::server::{Running, Simulator, start};
+use shopify_simulator::webhooks::outbox::Delivery;
 
 pub const CLIENT: &str = "test-client";
 pub const SECRET: &str = "hush";
@@ -233,6 +234,13 @@ impl Sim {
         }
         let data = self.data(token, mutation, json!({"topic": topic, "input": input})).await;
         data["webhookSubscriptionCreate"].clone()
+    }
+
+    /// Waits until the deliveries are as they should be; not for ever.
+    pub async fn until(&self, satisfied: impl Fn(&[&Delivery]) -> bool) {
+        let waiting = self.simulator().outbox.until("demo", satisfied);
+        let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        assert!(waited.is_ok(), "{:?}", self.simulator().outbox.of_shop("demo"));
     }
 
     /// The deliveries, once nothing is waiting or under way.

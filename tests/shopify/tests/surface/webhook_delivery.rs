@@ -63,10 +63,13 @@ async fn each_change_is_told_under_its_topic() {
         ("product_create", "PRODUCTS_CREATE", "products/create"),
         ("product_delete", "PRODUCTS_DELETE", "products/delete"),
         ("collection_add_product", "COLLECTIONS_UPDATE", "collections/update"),
+        ("collection_create", "COLLECTIONS_CREATE", "collections/create"),
+        ("collection_delete", "COLLECTIONS_DELETE", "collections/delete"),
         ("level_remove", "INVENTORY_LEVELS_DISCONNECT", "inventory_levels/disconnect"),
         ("variant_add", "INVENTORY_LEVELS_CONNECT", "inventory_levels/connect"),
         ("sku", "INVENTORY_ITEMS_UPDATE", "inventory_items/update"),
         ("location_rename", "LOCATIONS_UPDATE", "locations/update"),
+        ("location_create", "LOCATIONS_CREATE", "locations/create"),
         ("shop_rename", "SHOP_UPDATE", "shop/update"),
     ];
     for (_, topic, _) in topics {
@@ -110,7 +113,7 @@ async fn the_end_of_a_bulk_operation_is_told_to_its_app() {
     let started = sim.start(&token, query, false).await;
     assert_eq!(sim.settled().await.len(), 0, "it has not finished");
     sim.faults(json!({})).await;
-    sim.simulator().outbox.until("demo", |all| !all.is_empty()).await;
+    sim.until(|all| !all.is_empty()).await;
     sim.settled().await;
     let told = receiver.of_topic("bulk_operations/finish");
     assert_eq!(told.len(), 1);
@@ -169,7 +172,7 @@ async fn a_shop_is_to_be_forgotten_two_days_after_an_uninstall_unless_it_came_ba
     advance(172_700).await;
     assert_eq!(sim.settled().await.len(), 0);
     advance(200).await;
-    sim.simulator().outbox.until("demo", |all| !all.is_empty()).await;
+    sim.until(|all| !all.is_empty()).await;
     sim.settled().await;
     let told = receiver.received();
     assert_eq!(told.len(), 1);

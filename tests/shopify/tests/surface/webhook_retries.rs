@@ -43,7 +43,7 @@ async fn retries_go_to_the_address_of_the_first_try() {
     let (sim, receiver, token) = listening(None).await;
     receiver.answers(&[503]);
     sim.change(json!({"kind": "title"})).await;
-    sim.simulator().outbox.until("demo", |all| all.iter().any(|one| one.attempts.len() == 1)).await;
+    sim.until(|all| all.iter().any(|one| one.attempts.len() == 1)).await;
     let id = sim.data(&token, "{ webhookSubscriptions(first: 1) { nodes { id } } }", Value::Null).await;
     let mutation =
         "mutation($id: ID!) { webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId } }";
@@ -58,7 +58,7 @@ async fn eight_retries_take_four_hours() {
     let (sim, receiver, token) = listening(None).await;
     sim.change(json!({"kind": "title", "value": "poison"})).await;
     let tried = async |times: usize| {
-        sim.simulator().outbox.until("demo", |all| all.iter().any(|one| one.attempts.len() == times)).await;
+        sim.until(|all| all.iter().any(|one| one.attempts.len() == times)).await;
     };
     tried(1).await;
     let mut passed = 0;
@@ -79,7 +79,7 @@ async fn eight_retries_take_four_hours() {
 async fn a_subscription_that_still_receives_outlives_a_delivery_given_up() {
     let (sim, receiver, token) = listening(Some(0.000_1)).await;
     sim.change(json!({"kind": "title", "value": "poison"})).await;
-    sim.simulator().outbox.until("demo", |all| all.iter().any(|one| one.attempts.len() > 1)).await;
+    sim.until(|all| all.iter().any(|one| one.attempts.len() > 1)).await;
     sim.change(json!({"kind": "title", "value": "sound"})).await;
     let states: Vec<Value> = sim.settled().await.iter().map(|one| one["state"].clone()).collect();
     assert_eq!(states, ["given_up", "delivered"]);
@@ -121,7 +121,7 @@ async fn an_answer_that_takes_too_long_is_none() {
     sim.control("PUT", "/deliver-to", json!({"https://app.example": address})).await;
     sim.subscribe(&token, "SHOP_UPDATE", Value::Null).await;
     sim.change(json!({"kind": "shop_rename"})).await;
-    sim.simulator().outbox.until("demo", |all| all.iter().any(|one| !one.attempts.is_empty())).await;
+    sim.until(|all| all.iter().any(|one| !one.attempts.is_empty())).await;
     let deliveries = sim.control("GET", "/shops/demo/deliveries", Value::Null).await;
     let attempt = &deliveries[0]["attempts"][0];
     assert_eq!((&attempt["error"], &deliveries[0]["state"]), (&json!("timeout"), &json!("waiting")));
