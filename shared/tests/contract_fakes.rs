@@ -9,6 +9,7 @@ use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::contract::{self, Checked};
 use shared::testkit::faults::Faults;
+use shared::testkit::hooks::FakeHooks;
 use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
 
@@ -43,6 +44,11 @@ async fn connectors_and_history() -> Checked {
     contract::connectors::all(&fake).await?;
     contract::loose::all(&fake).await?;
     contract::connectors::history(&fake).await
+}
+
+#[tokio::test]
+async fn hooks() -> Checked {
+    contract::hooks::all(&FakeHooks::new(Faults::default())).await
 }
 
 #[tokio::test]

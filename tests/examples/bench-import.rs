@@ -33,6 +33,7 @@ use shared::testkit::clock::ManualClock;
 use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
+use shared::testkit::hooks::FakeHooks;
 use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
@@ -141,6 +142,7 @@ impl World {
             history: connectors,
             vault,
             connect: shopify.clone(),
+            hooks: Arc::new(FakeHooks::default()),
             clock: clock.clone(),
             metrics: Arc::new(FakeMetrics::default()),
         };

@@ -133,11 +133,14 @@ fn every_function_has_a_trigger_and_answers_before_the_api_gives_up() -> Result<
 }
 
 #[test]
-fn only_the_callback_is_public() -> Result<()> {
+fn only_what_the_platform_signs_is_public() -> Result<()> {
     let routes = Template::read()?.routes()?;
     let public: Vec<&str> =
         routes.iter().filter(|route| !route.signed_in).map(|route| route.path.as_str()).collect();
-    assert_eq!(public, ["/oauth/{provider}/callback"]);
+    assert_eq!(
+        public,
+        ["/oauth/{provider}/callback", "/webhooks/{provider}", "/webhooks/{provider}/{install_key}"]
+    );
     for route in routes.iter().filter(|route| route.signed_in) {
         assert!(route.path.starts_with("/stores/{store_id}/"), "{}", route.path);
     }
@@ -408,6 +411,7 @@ fn secrets_are_open_only_to_functions_that_talk_to_the_shop() -> Result<()> {
                 assert_eq!(installs, BTreeSet::from(["secretsmanager:CreateSecret".to_owned()]));
                 assert!(app.is_empty(), "configure never reads");
             }
+            "webhooks" => assert!(installs.is_empty(), "what is public has no way to a token: {installs:?}"),
             _ => {}
         }
         assert!(
@@ -428,6 +432,7 @@ fn a_function_is_told_of_exactly_what_it_may_use() -> Result<()> {
         ("RUNS_TABLE", "RunsTable"),
         ("CATALOG_TABLE", "CatalogTable"),
         ("IMPORT_STEPS_QUEUE", "ImportStepsQueue"),
+        ("WEBHOOKS_QUEUE", "WebhooksQueue"),
         ("APP_SECRET_ID", "AppSecret"),
         ("INSTALL_SECRET_PREFIX", "${AWS::StackName}/install/*"),
     ];

@@ -185,6 +185,8 @@ const LOG_FIELDS: &[&str] = &[
     "status",
     "step",
     "store.id",
+    "webhook.task",
+    "webhook.topic",
 ];
 
 /// What stands between a parenthesis and its end.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use shared::adapters::clients;
-use shared::adapters::dynamodb::{DynamoCatalog, DynamoConnectors, DynamoHistory, DynamoRuns};
+use shared::adapters::dynamodb::{DynamoCatalog, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoRuns};
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::sqs::SqsStepQueue;
 use shared::adapters::system::SystemClock;
@@ -24,10 +24,11 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let shopify = Arc::new(Shopify::new());
     let (prefix, app_secret) = (config.install_secret_prefix, config.app_secret_id);
     let access = Access {
-        connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table)),
+        connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table.clone())),
         history: Arc::new(DynamoHistory::new(tables.clone(), config.history_table)),
         vault: Arc::new(SecretsVault::new(clients::secrets(&sdk), prefix, app_secret, clock.clone())),
         connect: shopify.clone(),
+        hooks: Arc::new(DynamoHooks::new(tables.clone(), config.connectors_table)),
         clock: clock.clone(),
         metrics: metrics::of_this_function(clock.clone()),
     };

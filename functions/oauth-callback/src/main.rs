@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use shared::adapters::clients;
-use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory};
+use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks};
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::app::access::Access;
@@ -25,10 +25,11 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let metrics = metrics::of_this_function(clock.clone());
     let (prefix, app_secret) = (config.install_secret_prefix, config.app_secret_id);
     let access = Access {
-        connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table)),
-        history: Arc::new(DynamoHistory::new(tables, config.history_table)),
+        connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table.clone())),
+        history: Arc::new(DynamoHistory::new(tables.clone(), config.history_table)),
         vault: Arc::new(SecretsVault::new(secrets, prefix, app_secret, clock.clone())),
         connect: Arc::new(Shopify::new()),
+        hooks: Arc::new(DynamoHooks::new(tables, config.connectors_table)),
         clock: clock.clone(),
         metrics: metrics.clone(),
     };

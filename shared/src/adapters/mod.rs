@@ -7,3 +7,4 @@ mod errors;
 pub mod secrets;
 pub mod sqs;
 pub mod system;
+pub mod webhook_queue;

@@ -20,6 +20,7 @@ use crate::ports::metrics::{Metric, Metrics};
 use crate::ports::provider::{AppSecret, Connect, ProviderError, ShopAccess, TokenGrant};
 use crate::ports::time::Clock;
 use crate::ports::vault::{StoredToken, TokenVault};
+use crate::ports::webhooks::HookStore;
 
 /// A token is refreshed when less than this of its life is left.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
@@ -49,6 +50,8 @@ pub struct Access {
     pub vault: Arc<dyn TokenVault>,
     /// The platform.
     pub connect: Arc<dyn Connect>,
+    /// Addresses at which shops reach us.
+    pub hooks: Arc<dyn HookStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Refreshes, failed ones, dead tokens.

@@ -10,6 +10,7 @@ use super::access::Access;
 use super::audit::{Actor, Event, entry, entry_after};
 use super::configure::ATTEMPTS;
 use super::error::AppError;
+use super::stop::stop_run;
 use crate::domain::connection::{Connector, ConnectorState, HistoryAction, LooseEnd, Reason};
 use crate::domain::ids::ProviderId;
 use crate::ports::PortError;
@@ -46,7 +47,8 @@ impl Disconnect {
             let (state, reason) = (Reason::NeverConnected.state(), Reason::NeverConnected);
             return Ok(Disconnected { state, reason, app_removed: None, pending: false });
         };
-        self.stop_runs(&connector).await?;
+        let clock = self.access.clock.as_ref();
+        stop_run(self.runs.as_ref(), clock, actor.store, provider, None).await?;
         let connector = self.let_go(actor, connector).await?;
         let (app_removed, pending) = self.tie_up(actor, provider).await?;
         let reason = connector.reason.unwrap_or(Reason::Disconnected);
@@ -74,29 +76,6 @@ impl Disconnect {
             }
         }
         Ok((app_removed, pending))
-    }
-
-    /// Asks the run that is under way to stop. Its own steps carry that out.
-    async fn stop_runs(&self, connector: &Connector) -> Result<(), AppError> {
-        for _ in 0..ATTEMPTS {
-            let Some(id) = self.runs.active(&connector.store, connector.provider).await? else {
-                return Ok(());
-            };
-            let Some(mut run) = self.runs.load(&connector.store, connector.provider, &id).await? else {
-                return Ok(());
-            };
-            if run.cancel_requested || run.state.is_final() {
-                return Ok(());
-            }
-            run.cancel_requested = true;
-            run.updated_at = self.access.clock.now();
-            match self.runs.save(&mut run).await {
-                Ok(()) => return Ok(()),
-                Err(PortError::Conflict) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(PortError::Conflict.into())
     }
 
     /// Stores that the connector is disconnected, unless it is so already or nothing was ever begun.

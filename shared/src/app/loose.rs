@@ -1,5 +1,5 @@
 //! Ties up loose ends of installations: what is not in the history yet is put there; an installation that no connector
-//! uses loses its app, its token and its claim. Every step can be repeated, and the loose end is struck out last, so
+//! uses loses its app, its token, its addresses and its claim. Every step can be repeated, and the loose end is struck out last, so
 //! that whoever comes after a crash (the caller again, or the sweeper) finishes the same work.
 
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Access {
         Ok(removed)
     }
 
-    /// Removes the app, where that is ours to do, then the token, then the claim.
+    /// Removes the app, where that is ours to do, then the token, the addresses, the claim.
     async fn put_away(&self, end: &LooseEnd) -> Result<Option<bool>, AppError> {
         let (provider, shop, install) = (end.provider, &end.shop, &end.install);
         let now = self.clock.now();
@@ -50,6 +50,7 @@ impl Access {
             }
         }
         self.vault.delete(install).await?;
+        self.hooks.forget(install).await?;
         self.connectors.release_claim(provider, shop, install).await?;
         tracing::info!(install.id = %install, shop.domain = %shop, app.removed = removed, "put an installation away");
         Ok(removed)

@@ -11,3 +11,5 @@ pub mod import;
 mod live;
 mod loose;
 pub mod status;
+mod stop;
+pub mod webhooks;

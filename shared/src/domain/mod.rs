@@ -5,6 +5,7 @@ pub mod connection;
 pub mod fingerprint;
 pub mod history;
 pub mod ids;
+pub mod notice;
 pub mod plan;
 pub mod record;
 pub mod run;

@@ -286,6 +286,60 @@ impl ImportStep {
     }
 }
 
+/// Configuration of `webhooks`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhooks {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Address of the queue of webhooks.
+    pub webhooks_queue: String,
+    /// Name of the secret of our app.
+    pub app_secret_id: String,
+}
+
+impl Webhooks {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let config = Self {
+            connectors_table: from.text("CONNECTORS_TABLE"),
+            webhooks_queue: from.text("WEBHOOKS_QUEUE"),
+            app_secret_id: from.text("APP_SECRET_ID"),
+        };
+        from.finish(Some(config))
+    }
+}
+
+/// Configuration of `webhook-step`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookStep {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Table of history.
+    pub history_table: String,
+    /// Table of runs.
+    pub runs_table: String,
+    /// Prefix of the names of token secrets.
+    pub install_secret_prefix: String,
+    /// Name of the secret of our app.
+    pub app_secret_id: String,
+}
+
+impl WebhookStep {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let config = Self {
+            connectors_table: from.text("CONNECTORS_TABLE"),
+            history_table: from.text("HISTORY_TABLE"),
+            runs_table: from.text("RUNS_TABLE"),
+            install_secret_prefix: from.text("INSTALL_SECRET_PREFIX"),
+            app_secret_id: from.text("APP_SECRET_ID"),
+        };
+        from.finish(Some(config))
+    }
+}
+
 /// Configuration of `catalog`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalog {

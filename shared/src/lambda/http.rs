@@ -147,6 +147,13 @@ impl Call {
         self.event.headers.get(name)?.to_str().ok()
     }
 
+    /// A header's value, where it is visible ASCII; none where it comes twice with different ones.
+    pub fn only_header(&self, name: &str) -> Option<&str> {
+        let mut values = self.event.headers.get_all(name).iter();
+        let first = values.next()?;
+        values.all(|other| other == first).then_some(first)?.to_str().ok()
+    }
+
     /// The value of a cookie; none where it is absent or sent twice.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         // Format 2.0 lists cookies apart; other senders leave them in the header.
@@ -231,11 +238,15 @@ impl Call {
 
     /// The body's bytes, at most [`MAX_BODY_BYTES`].
     pub fn body(&self) -> Result<Vec<u8>, AppError> {
-        let too_large = || {
-            AppError::invalid("body_too_large", format!("The body may have at most {MAX_BODY_BYTES} bytes."))
-        };
+        self.body_up_to(MAX_BODY_BYTES)
+    }
+
+    /// The body's bytes exactly as they were sent, at most `max`.
+    pub fn body_up_to(&self, max: usize) -> Result<Vec<u8>, AppError> {
+        let too_large =
+            || AppError::invalid("body_too_large", format!("The body may have at most {max} bytes."));
         let text = self.event.body.as_deref().unwrap_or_default();
-        if text.len() > MAX_BODY_BYTES * 4 / 3 + 4 {
+        if text.len() > max * 4 / 3 + 4 {
             return Err(too_large());
         }
         let bytes = if self.event.is_base64_encoded {
@@ -245,7 +256,7 @@ impl Call {
         } else {
             text.as_bytes().to_vec()
         };
-        if bytes.len() > MAX_BODY_BYTES { Err(too_large()) } else { Ok(bytes) }
+        if bytes.len() > max { Err(too_large()) } else { Ok(bytes) }
     }
 }
 

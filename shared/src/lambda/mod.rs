@@ -1,6 +1,7 @@
 //! The edge that all functions share: configuration, tracing, requests, problems, the batch loop.
 
 pub mod auth;
+mod batch;
 pub mod catalog;
 pub mod config;
 pub mod connectors;
@@ -12,3 +13,4 @@ pub mod metrics;
 pub mod openapi;
 pub mod problem;
 pub mod trace;
+pub mod webhooks;

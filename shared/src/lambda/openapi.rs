@@ -3,6 +3,8 @@
 //!
 //! Nothing here runs in a function: the feature `openapi` is for the test alone.
 
+mod webhooks;
+
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
@@ -38,6 +40,7 @@ const RECORDS: &str = "/stores/{store_id}/catalog/{resource}";
 pub fn document() -> OpenApi {
     let mut writer = Writer { paths: PathsBuilder::new(), schemas: Vec::new() };
     writer.connectors();
+    writer.webhooks();
     writer.runs();
     writer.catalog();
     writer.schema::<ProviderId>();
@@ -392,6 +395,7 @@ fn in_path(name: &str) -> ParameterBuilder {
         "provider" => ("The platform.", Ref::from_schema_name(ProviderId::name()).into()),
         "run_id" => ("The run.", text()),
         "resource" => ("What to show.", shown_resources()),
+        "install_key" => ("The installation's own part of the address.", text()),
         _ => ("The record's id in the store.", text()),
     };
     ParameterBuilder::new()
@@ -410,7 +414,7 @@ fn shown_resources() -> RefOr<Schema> {
 fn problem(status: u16, codes: &[&str]) -> ResponseBuilder {
     let codes: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
     let mut what = format!("Codes: {}.", codes.join(", "));
-    if status == 401 {
+    if codes.iter().any(|code| code.contains("unauthenticated")) {
         what.push_str(
             " A token that the gateway itself refuses is answered `{\"message\":\"Unauthorized\"}`.",
         );

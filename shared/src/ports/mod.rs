@@ -9,6 +9,7 @@ pub mod queue;
 pub mod runs;
 pub mod time;
 pub mod vault;
+pub mod webhooks;
 
 use std::time::Duration;
 

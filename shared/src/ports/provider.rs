@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::ids::{ShopDomain, ShopId};
+use crate::domain::notice::Notice;
 use crate::domain::record::{Kind, Record, Resource};
 use crate::domain::run::{Feed, FeedFile, Wanted};
 use crate::domain::scopes::Scopes;
@@ -207,6 +208,64 @@ pub trait Connect: Send + Sync {
     /// Removes our app from the shop. A shop that says it has done so already is a success; one that does not accept
     /// the token is `TokenRejected`.
     async fn uninstall(&self, access: &ShopAccess) -> Result<(), ProviderError>;
+}
+
+/// Looks a header up by name, without case; none where it is absent or comes twice.
+pub type Headers<'a> = &'a (dyn Fn(&str) -> Option<String> + Send + Sync);
+
+/// Something a shop told us, its signature checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// The shop that it names. Only where the body names it as well is this signed.
+    pub shop: ShopDomain,
+    /// Its id; the same for every delivery of it.
+    pub id: String,
+    /// What it is about, in the platform's own words.
+    pub topic: String,
+    /// When it happened, where it says so.
+    pub at: Option<Timestamp>,
+    /// What it tells; none where nobody here listens to that.
+    pub notice: Option<Notice>,
+}
+
+/// Why something is not taken for what a shop told us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WebhookRefusal {
+    /// The signature does not match or is not there.
+    #[error("bad signature")]
+    Signature,
+    /// Signed, and still not of the known form.
+    #[error("malformed")]
+    Malformed,
+}
+
+/// Being told by the shop itself.
+#[async_trait]
+pub trait Webhooks: Send + Sync {
+    /// Checks the signature of a body exactly as it came, then its form.
+    fn verify_webhook(
+        &self,
+        headers: Headers<'_>,
+        body: &[u8],
+        secret: &AppSecret,
+    ) -> Result<Incoming, WebhookRefusal>;
+
+    /// The last parts of the addresses below `base` that the shop tells something to.
+    async fn subscribed_keys(
+        &self,
+        access: &ShopAccess,
+        base: &Url,
+    ) -> Result<Vec<SecretString>, ProviderError>;
+
+    /// Sees to it that the shop tells the address `base/key` everything that `granted` allows, and no other address
+    /// below `base` anything. Again: nothing changes.
+    async fn subscribe(
+        &self,
+        access: &ShopAccess,
+        base: &Url,
+        key: &SecretString,
+        granted: &Scopes,
+    ) -> Result<(), ProviderError>;
 }
 
 /// How the shop's collecting of a feed stands.

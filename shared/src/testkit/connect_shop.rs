@@ -14,8 +14,8 @@ use super::faults::Faults;
 use crate::domain::ids::ShopDomain;
 use crate::domain::scopes::Scopes;
 use crate::ports::provider::{
-    AppSecret, Callback, CallbackRefusal, Connect, InvalidShop, ProviderError, ShopAccess, ShopProfile,
-    TokenGrant,
+    AppSecret, Callback, CallbackRefusal, Connect, Headers, Incoming, InvalidShop, ProviderError, ShopAccess,
+    ShopProfile, TokenGrant, WebhookRefusal, Webhooks,
 };
 
 struct Shop {
@@ -26,6 +26,17 @@ struct Shop {
     refresh: BTreeSet<String>,
     /// Replacement → the one it replaces.
     replaces: BTreeMap<String, String>,
+    /// The keys of the addresses that it tells what happens.
+    tells: BTreeSet<String>,
+}
+
+impl Shop {
+    fn remove_app(&mut self) {
+        self.installed = false;
+        self.access.clear();
+        self.refresh.clear();
+        self.tells.clear();
+    }
 }
 
 #[derive(Default)]
@@ -40,6 +51,7 @@ struct Inner {
 /// Shops in memory.
 pub struct FakeShop {
     front: Arc<dyn Connect>,
+    mail: Arc<dyn Webhooks>,
     faults: Faults,
     strict: bool,
     inner: Mutex<Inner>,
@@ -51,8 +63,8 @@ fn lost() -> ProviderError {
 
 impl FakeShop {
     /// No shops yet. `front` checks names and signatures.
-    pub fn new(front: Arc<dyn Connect>, faults: Faults) -> Self {
-        Self { front, faults, strict: false, inner: Mutex::default() }
+    pub fn new(front: Arc<impl Connect + Webhooks + 'static>, faults: Faults) -> Self {
+        Self { front: front.clone(), mail: front, faults, strict: false, inner: Mutex::default() }
     }
 
     /// A refresh token works once, whatever became of the answer.
@@ -73,6 +85,7 @@ impl FakeShop {
             access: BTreeSet::new(),
             refresh: BTreeSet::new(),
             replaces: BTreeMap::new(),
+            tells: BTreeSet::new(),
             profile: profile.clone(),
         };
         let domain = profile.domain.clone();
@@ -104,9 +117,20 @@ impl FakeShop {
     /// Kills every token of a shop, as an uninstall over there does.
     pub fn revoke(&self, shop: &ShopDomain) {
         if let Some(shop) = self.inner().shops.get_mut(shop) {
-            shop.installed = false;
-            shop.access.clear();
-            shop.refresh.clear();
+            shop.remove_app();
+        }
+    }
+
+    /// The keys of the addresses that a shop tells what happens.
+    pub fn tells(&self, shop: &ShopDomain) -> Vec<String> {
+        let inner = self.inner();
+        inner.shops.get(shop).map(|shop| shop.tells.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The shop stops telling, as platforms do after many failures.
+    pub fn fall_silent(&self, shop: &ShopDomain) {
+        if let Some(shop) = self.inner().shops.get_mut(shop) {
+            shop.tells.clear();
         }
     }
 
@@ -271,10 +295,46 @@ impl Connect for FakeShop {
 
     async fn uninstall(&self, access: &ShopAccess) -> Result<(), ProviderError> {
         self.reach("shop.uninstall", "uninstall", |inner| {
+            shop_for(inner, access)?.remove_app();
+            Ok(())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Webhooks for FakeShop {
+    fn verify_webhook(
+        &self,
+        headers: Headers<'_>,
+        body: &[u8],
+        secret: &AppSecret,
+    ) -> Result<Incoming, WebhookRefusal> {
+        self.mail.verify_webhook(headers, body, secret)
+    }
+
+    async fn subscribed_keys(
+        &self,
+        access: &ShopAccess,
+        _base: &Url,
+    ) -> Result<Vec<SecretString>, ProviderError> {
+        self.reach("shop.subscribed_keys", "subscribed_keys", |inner| {
             let shop = shop_for(inner, access)?;
-            shop.installed = false;
-            shop.access.clear();
-            shop.refresh.clear();
+            Ok(shop.tells.iter().map(|key| key.as_str().into()).collect())
+        })
+        .await
+    }
+
+    async fn subscribe(
+        &self,
+        access: &ShopAccess,
+        _base: &Url,
+        key: &SecretString,
+        _granted: &Scopes,
+    ) -> Result<(), ProviderError> {
+        self.reach("shop.subscribe", "subscribe", |inner| {
+            let shop = shop_for(inner, access)?;
+            shop.tells = BTreeSet::from([key.expose_secret().to_owned()]);
             Ok(())
         })
         .await

@@ -8,6 +8,7 @@ pub mod connect_store;
 pub mod connect_vault;
 pub mod contract;
 pub mod faults;
+pub mod hooks;
 pub mod metrics;
 pub mod queue;
 pub mod runs;

@@ -15,7 +15,7 @@ use shared::testkit::faults::Fault;
 use crate::world::{PROVIDER, World, body, domain, outcome, store};
 
 /// A store that is connected and imports right now.
-async fn importing() -> World {
+pub async fn importing() -> World {
     let world = World::new();
     world.connect("st-1", "acme").await;
     let used = world.stored("st-1").unwrap().installation.unwrap();

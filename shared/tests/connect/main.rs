@@ -12,4 +12,6 @@ mod names;
 mod owners;
 mod refresh;
 mod replace;
+mod uninstalled;
+mod webhooks;
 mod world;

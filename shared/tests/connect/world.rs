@@ -14,12 +14,14 @@ use shared::app::complete_oauth::CompleteOauth;
 use shared::app::configure::Configure;
 use shared::app::disconnect::Disconnect;
 use shared::app::status::{Needs, Status};
+use shared::app::webhooks::ReceiveWebhook;
 use shared::domain::connection::Connector;
 use shared::domain::ids::{ProviderId, ShopDomain, ShopId, StoreId};
 use shared::domain::run::Wanted;
 use shared::domain::scopes::Scopes;
 use shared::lambda::connectors::{self, Callback};
 use shared::lambda::http::{Edge, Response, handle};
+use shared::lambda::webhooks;
 use shared::ports::provider::{AppSecret, Connect as _, ShopProfile};
 use shared::ports::time::Clock as _;
 use shared::providers::shopify::Shopify;
@@ -28,6 +30,7 @@ use shared::testkit::connect_shop::FakeShop;
 use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
+use shared::testkit::hooks::{FakeHooks, FakeWebhookQueue};
 use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::runs::FakeRuns;
 use url::Url;
@@ -44,6 +47,8 @@ pub struct World {
     pub shop: Arc<FakeShop>,
     pub runs: FakeRuns,
     pub metrics: FakeMetrics,
+    pub hooks: Arc<FakeHooks>,
+    pub webhook_queue: Arc<FakeWebhookQueue>,
     random: Arc<SeededRandom>,
 }
 
@@ -123,6 +128,8 @@ impl World {
             vault: Arc::new(FakeVault::new(app, faults.clone())),
             shop: Arc::new(shop),
             runs: FakeRuns::new(faults.clone()),
+            hooks: Arc::new(FakeHooks::new(faults.clone())),
+            webhook_queue: Arc::new(FakeWebhookQueue::new(faults.clone())),
             random: Arc::new(SeededRandom::new(7)),
             faults,
         }
@@ -134,6 +141,7 @@ impl World {
             history: self.connectors.clone(),
             vault: self.vault.clone(),
             connect: self.shop.clone(),
+            hooks: self.hooks.clone(),
             clock: Arc::new(self.clock.clone()),
             metrics: Arc::new(self.metrics.clone()),
         }
@@ -192,6 +200,16 @@ impl World {
         Arc::new(Disconnect { access: self.access(), runs: Arc::new(self.runs.clone()) })
     }
 
+    pub fn receive(&self) -> Arc<ReceiveWebhook> {
+        Arc::new(ReceiveWebhook {
+            vault: self.vault.clone(),
+            hooks: self.hooks.clone(),
+            queue: self.webhook_queue.clone(),
+            webhooks: self.shop.clone(),
+            clock: Arc::new(self.clock.clone()),
+        })
+    }
+
     /// Feeds an event to the function that its route belongs to.
     pub async fn send(&self, event: Value) -> Response {
         let route = event["requestContext"]["routeKey"].as_str().unwrap_or_default();
@@ -199,6 +217,7 @@ impl World {
             _ if route.ends_with("/configure") => "configure",
             _ if route.ends_with("/callback") => "oauth-callback",
             _ if route.starts_with("DELETE ") => "disconnect",
+            _ if route.starts_with("POST /webhooks/") => "webhooks",
             _ => "status",
         };
         self.send_to(function, event).await
@@ -212,6 +231,7 @@ impl World {
             "oauth-callback" => {
                 handle(&edge, event, |call| connectors::oauth_callback(self.callback(), call)).await
             }
+            "webhooks" => handle(&edge, event, |call| webhooks::webhooks(self.receive(), call)).await,
             "disconnect" => {
                 handle(&edge, event, |call| connectors::disconnect(self.disconnect(), call)).await
             }

@@ -26,6 +26,7 @@ use shared::testkit::connect_shop::FakeShop;
 use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
+use shared::testkit::hooks::FakeHooks;
 use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::queue::{FakeQueue, Waiting};
 use shared::testkit::runs::FakeRuns;
@@ -52,7 +53,7 @@ impl World {
     pub async fn new() -> Self {
         let faults = Faults::default();
         let clock = ManualClock::default();
-        let shopify: Arc<dyn Connect> = Arc::new(Shopify::new());
+        let shopify = Arc::new(Shopify::new());
         let shop = Arc::new(FakeShop::new(shopify.clone(), Faults::default()));
         let connectors = Arc::new(FakeConnectors::new(Faults::default()));
         let secret =
@@ -103,6 +104,7 @@ impl World {
                 history: connectors.clone(),
                 vault,
                 connect: shop,
+                hooks: Arc::new(FakeHooks::default()),
                 clock: Arc::new(clock.clone()),
                 metrics: Arc::new(FakeMetrics::default()),
             },

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use server::Server;
 use shared::adapters::clients;
-use shared::adapters::dynamodb::{DynamoCatalog, DynamoConnectors, DynamoHistory, DynamoRuns};
+use shared::adapters::dynamodb::{DynamoCatalog, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoRuns};
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::sqs::{self, SqsStepQueue};
 use shared::adapters::system::SystemClock;
@@ -40,6 +40,13 @@ async fn connectors_and_history() -> Checked {
     contract::loose::all(&connectors).await?;
     let table = server.table("history", None).await;
     contract::connectors::history(&DynamoHistory::new(server.dynamodb(), table)).await
+}
+
+#[tokio::test]
+async fn hooks() -> Checked {
+    let server = Server::start().await;
+    let table = server.table("connectors", None).await;
+    contract::hooks::all(&DynamoHooks::new(server.dynamodb(), table)).await
 }
 
 struct Received {

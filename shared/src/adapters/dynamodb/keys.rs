@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
+use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
 use crate::domain::record::{Kind, RecordKey, Source};
 use crate::domain::run::{ChunkId, Phase};
 use crate::ports::runs::PageKey;
+use crate::ports::webhooks::WebhookMessage;
 
 /// Partition key and sort key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -92,6 +93,56 @@ pub fn history(store: &StoreId, provider: ProviderId, seq: u64) -> Key {
 /// The mark that an entry of this id is in a connector's history.
 pub fn history_mark(store: &StoreId, provider: ProviderId, id: &str) -> Key {
     Key { pk: of_connector(store, provider), sk: format!("ID#{id}") }
+}
+
+/// The address at which a shop reaches us, by the hash of its key.
+pub fn hook(key_hash: &str) -> Key {
+    Key { pk: format!("HOOK#{key_hash}"), sk: "HOOK".to_owned() }
+}
+
+/// The partition of an installation's addresses.
+pub fn of_install(install: &InstallId) -> String {
+    format!("HOOKS#{install}")
+}
+
+/// One of an installation's addresses.
+pub fn hook_of(install: &InstallId, key_hash: &str) -> Key {
+    Key { pk: of_install(install), sk: key_hash.to_owned() }
+}
+
+/// That a message was dealt with. Its id comes from outside, so only a hash over it and its owner is stored: no shop
+/// can make another's message look old.
+pub fn done(message: &WebhookMessage) -> Key {
+    let owner = message.owner.as_ref().map_or(message.shop.as_str(), |owner| owner.install.as_str());
+    let hash = Sha256::digest(format!("{}\n{owner}\n{}", message.provider, message.id).as_bytes());
+    Key { pk: format!("DONE#{}", hex::encode(hash)), sk: "DONE".to_owned() }
+}
+
+/// What a store's shop has told us.
+pub fn signals(store: &StoreId, provider: ProviderId, shop: ShopId) -> Key {
+    Key { pk: format!("S#{store}"), sk: format!("SIGNALS#{provider}#{shop}") }
+}
+
+/// The partition of the stores that were connected to a shop.
+pub fn of_shop(provider: ProviderId, shop: ShopId) -> String {
+    format!("SHOP#{provider}#{shop}")
+}
+
+/// A store that was connected to a shop.
+pub fn shop_store(provider: ProviderId, shop: ShopId, store: &StoreId) -> Key {
+    Key { pk: of_shop(provider, shop), sk: format!("S#{store}") }
+}
+
+/// The partition of what a table holds about a customer of a shop, or about one of its orders. Whoever stores
+/// anything about a person stores it here, or it is never found when that person asks.
+pub fn of_person(
+    store: &StoreId,
+    provider: ProviderId,
+    shop: ShopId,
+    who: &'static str,
+    number: u64,
+) -> String {
+    format!("S#{store}#{provider}#{shop}#{who}#{number}")
 }
 
 /// The partition of a connector's history, and of its runs in their own table.
@@ -199,7 +250,6 @@ pub fn index(store: &StoreId, key: &RecordKey) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::ShopId;
 
     #[test]
     fn a_partition_of_a_store_begins_with_it_and_shards_keep_the_order_of_ids() {

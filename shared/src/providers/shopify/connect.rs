@@ -3,6 +3,8 @@
 mod name;
 mod signature;
 
+pub(super) use self::name::domain as shop_domain;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -6,6 +6,9 @@ mod extract;
 mod gid;
 mod map;
 mod range;
+mod webhooks;
+
+pub use self::webhooks::WEBHOOK_HEADERS;
 
 use std::sync::OnceLock;
 use std::time::Duration;

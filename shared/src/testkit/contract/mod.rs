@@ -3,6 +3,7 @@
 
 pub mod catalog;
 pub mod connectors;
+pub mod hooks;
 pub mod loose;
 pub mod queue;
 pub mod runs;

@@ -21,7 +21,7 @@ fn from_label(label: &str) -> Option<ShopDomain> {
 }
 
 /// Reads the domain in the one form that Shopify itself uses.
-pub(super) fn domain(text: &str) -> Option<ShopDomain> {
+pub(in super::super) fn domain(text: &str) -> Option<ShopDomain> {
     from_label(text.to_ascii_lowercase().strip_suffix(SUFFIX)?)
 }
 

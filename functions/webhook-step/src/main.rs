@@ -1,0 +1,37 @@
+//! Acts on what shops posted.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use shared::adapters::clients;
+use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks, DynamoRuns};
+use shared::adapters::secrets::SecretsVault;
+use shared::adapters::system::SystemClock;
+use shared::app::access::Access;
+use shared::app::webhooks::WebhookStep;
+use shared::lambda::config::{self, environment};
+use shared::lambda::{metrics, trace, webhooks};
+use shared::providers::shopify::Shopify;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    trace::init(environment("RUST_LOG").as_deref());
+    let config = config::WebhookStep::parse(environment)?;
+    let sdk = clients::sdk_config().await;
+    let tables = clients::dynamodb(&sdk);
+    let clock = Arc::new(SystemClock);
+    let shopify = Arc::new(Shopify::new());
+    let (prefix, app_secret) = (config.install_secret_prefix, config.app_secret_id);
+    let access = Access {
+        connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table.clone())),
+        history: Arc::new(DynamoHistory::new(tables.clone(), config.history_table)),
+        vault: Arc::new(SecretsVault::new(clients::secrets(&sdk), prefix, app_secret, clock.clone())),
+        connect: shopify.clone(),
+        hooks: Arc::new(DynamoHooks::new(tables.clone(), config.connectors_table)),
+        clock: clock.clone(),
+        metrics: metrics::of_this_function(clock.clone()),
+    };
+    let app =
+        Arc::new(WebhookStep { access, runs: Arc::new(DynamoRuns::new(tables, config.runs_table, clock)) });
+    webhooks::serve(app).await
+}
