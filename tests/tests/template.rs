@@ -6,6 +6,7 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use shared::adapters::dynamodb::keys;
 use system_tests::project_root;
 use system_tests::template::{Function, Template};
 
@@ -56,6 +57,28 @@ fn step_functions<'a>(functions: &'a [Function<'a>]) -> Vec<(&'a Function<'a>, &
         events.values().find(|event| event["Type"] == "SQS").map(|event| (function, &event["Properties"]))
     };
     functions.iter().filter_map(mapping).collect()
+}
+
+/// The schedule that calls a function.
+fn schedule<'a>(function: &'a Function<'a>) -> Option<&'a Value> {
+    let mut events = function.properties["Events"].as_object()?.values();
+    events.find(|event| event["Type"] == "ScheduleV2").map(|event| &event["Properties"])
+}
+
+#[test]
+fn the_sweeper_comes_every_five_minutes_and_is_over_before_it_comes_again() -> Result<()> {
+    let template = Template::read()?;
+    let functions = template.functions()?;
+    let scheduled: Vec<_> =
+        functions.iter().filter_map(|function| Some((function, schedule(function)?))).collect();
+    let [(function, schedule)] = scheduled.as_slice() else { anyhow::bail!("one function has a schedule") };
+    assert_eq!(function.binary, "sweeper");
+    assert_eq!(schedule["ScheduleExpression"], "rate(5 minutes)");
+    assert!(function.properties["Timeout"].as_u64().is_some_and(|timeout| timeout < 300));
+    let sent: Value = serde_json::from_str(schedule["Input"].as_str().context("no input")?)?;
+    let event = fs::read_to_string(project_root().join("events/sweeper/good.json"))?;
+    assert_eq!(sent, serde_json::from_str::<Value>(&event)?, "tests feed what the schedule sends");
+    Ok(())
 }
 
 #[test]
@@ -125,7 +148,9 @@ fn every_function_has_a_trigger_and_answers_before_the_api_gives_up() -> Result<
     let steps: Vec<&str> = step_functions(&functions).iter().map(|(function, _)| function.id).collect();
     for function in &functions {
         let routed = routes.iter().any(|route| route.binary == function.binary);
-        assert!(routed != steps.contains(&function.id), "{}: either routes or a queue", function.id);
+        let triggers = [routed, steps.contains(&function.id), schedule(function).is_some()];
+        let triggers = triggers.into_iter().filter(|there| *there).count();
+        assert_eq!(triggers, 1, "{}: either routes or a queue or a schedule", function.id);
         let timeout = function.properties["Timeout"].as_u64().context("no timeout")?;
         assert!(!routed || timeout < 30, "{}: HTTP APIs stop at 30 s", function.id);
     }
@@ -265,14 +290,24 @@ fn tables_survive_mistakes() -> Result<()> {
 }
 
 #[test]
-fn the_catalogue_is_indexed_by_external_reference_with_keys_only() -> Result<()> {
+fn indexes_hold_keys_only() -> Result<()> {
     let template = Template::read()?;
-    let expected = json!([{
-        "IndexName": "by_external",
-        "KeySchema": [{ "AttributeName": "gpk", "KeyType": "HASH" }, { "AttributeName": "gsk", "KeyType": "RANGE" }],
-        "Projection": { "ProjectionType": "KEYS_ONLY" },
-    }]);
-    assert_eq!(template.resource("CatalogTable")["Properties"]["GlobalSecondaryIndexes"], expected);
+    let expected = |name: &str| {
+        json!([{
+            "IndexName": name,
+            "KeySchema": [{ "AttributeName": "gpk", "KeyType": "HASH" }, { "AttributeName": "gsk", "KeyType": "RANGE" }],
+            "Projection": { "ProjectionType": "KEYS_ONLY" },
+        }])
+    };
+    let names = [
+        ("CatalogTable", keys::EXTERNAL_INDEX),
+        ("ConnectorsTable", keys::DUE_INDEX),
+        ("RunsTable", keys::ACTIVE_INDEX),
+    ];
+    for (table, name) in names {
+        let indexes = &template.resource(table)["Properties"]["GlobalSecondaryIndexes"];
+        assert_eq!(*indexes, expected(name), "{table}");
+    }
     Ok(())
 }
 

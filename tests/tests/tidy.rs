@@ -185,6 +185,10 @@ const LOG_FIELDS: &[&str] = &[
     "status",
     "step",
     "store.id",
+    "sweep.connections",
+    "sweep.loose_ends",
+    "sweep.postponed",
+    "sweep.stalled_runs",
     "webhook.task",
     "webhook.topic",
 ];

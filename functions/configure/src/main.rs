@@ -4,8 +4,10 @@ use std::error::Error;
 use std::sync::Arc;
 
 use shared::adapters::clients;
-use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory};
+use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks};
+use shared::adapters::secrets::SecretsVault;
 use shared::adapters::system::{SystemClock, SystemRandom};
+use shared::app::access::Access;
 use shared::app::configure::Configure;
 use shared::lambda::config::{self, environment};
 use shared::lambda::http::{Edge, serve};
@@ -16,18 +18,26 @@ use shared::providers::shopify::Shopify;
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     trace::init(environment("RUST_LOG").as_deref());
     let config = config::Configure::parse(environment)?;
-    let tables = clients::dynamodb(&clients::sdk_config().await);
+    let sdk = clients::sdk_config().await;
+    let tables = clients::dynamodb(&sdk);
     let clock = Arc::new(SystemClock);
-    let app = Arc::new(Configure {
-        connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table)),
-        history: Arc::new(DynamoHistory::new(tables, config.history_table)),
+    let metrics = metrics::of_this_function(clock.clone());
+    let vault = SecretsVault::to_fill(clients::secrets(&sdk), config.install_secret_prefix, clock.clone());
+    let access = Access {
+        connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table.clone())),
+        history: Arc::new(DynamoHistory::new(tables.clone(), config.history_table)),
+        vault: Arc::new(vault),
         connect: Arc::new(Shopify::new()),
+        hooks: Arc::new(DynamoHooks::new(tables.clone(), config.connectors_table)),
         clock: clock.clone(),
+        metrics: metrics.clone(),
+    };
+    let app = Arc::new(Configure {
+        access,
         random: Arc::new(SystemRandom),
         public_base_url: config.public_base_url,
         client_id: config.client_id,
     });
-    let metrics = metrics::of_this_function(clock.clone());
     let edge = Edge { store_claim: config.store_claim, clock, metrics };
     serve(edge, |call| connectors::configure(app.clone(), call)).await
 }

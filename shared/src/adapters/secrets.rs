@@ -69,7 +69,7 @@ struct Kept {
 pub struct SecretsVault {
     client: Client,
     prefix: String,
-    app_secret_id: String,
+    app_secret_id: Option<String>,
     clock: Arc<dyn Clock>,
     app: Arc<Mutex<Option<Kept>>>,
 }
@@ -98,7 +98,12 @@ fn value(token: &StoredToken) -> Result<String, PortError> {
 impl SecretsVault {
     /// Secrets of installations are named `prefix` and the installation's id; `app_secret_id` names our app's own.
     pub fn new(client: Client, prefix: String, app_secret_id: String, clock: Arc<dyn Clock>) -> Self {
-        Self { client, prefix, app_secret_id, clock, app: Arc::default() }
+        Self { client, prefix, app_secret_id: Some(app_secret_id), clock, app: Arc::default() }
+    }
+
+    /// A vault to put tokens of installations into, for those who may do no more than that.
+    pub fn to_fill(client: Client, prefix: String, clock: Arc<dyn Clock>) -> Self {
+        Self { client, prefix, app_secret_id: None, clock, app: Arc::default() }
     }
 
     fn name(&self, install: &InstallId) -> String {
@@ -163,7 +168,8 @@ impl TokenVault for SecretsVault {
         if let Some(kept) = kept.as_ref().filter(|kept| now < kept.until) {
             return Ok(kept.secret.clone());
         }
-        let got = self.read(&self.app_secret_id, CURRENT).await?;
+        let denied = PortError::Denied { service: SERVICE, source: None };
+        let got = self.read(self.app_secret_id.as_ref().ok_or(denied)?, CURRENT).await?;
         let text =
             got.as_ref().and_then(GetSecretValueOutput::secret_string).ok_or(malformed("app secret"))?;
         let value: AppSecretValue = serde_json::from_str(text).map_err(|_| malformed("app secret"))?;

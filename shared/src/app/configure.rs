@@ -10,14 +10,13 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use super::access::Access;
 use super::audit::{Actor, Event, entry};
 use super::error::AppError;
 use crate::domain::connection::{Attempt, Connector, HistoryAction, PendingConnect, Reason};
 use crate::domain::ids::{ProviderId, ShopDomain};
 use crate::ports::PortError;
-use crate::ports::connectors::{ConnectorStore, History};
-use crate::ports::provider::Connect;
-use crate::ports::time::{Clock, Random};
+use crate::ports::time::Random;
 
 /// How long the merchant has for the shop's page.
 pub const STATE_LIFE: Duration = Duration::from_secs(600);
@@ -25,16 +24,10 @@ pub const STATE_LIFE: Duration = Duration::from_secs(600);
 /// How often a change is tried anew when others change the same connector.
 pub(super) const ATTEMPTS: usize = 8;
 
-/// Everything that beginning to connect may use. It has no right on secrets.
+/// Everything that beginning to connect may use. Of secrets it may create those of installations, and read none.
 pub struct Configure {
-    /// Connectors and states.
-    pub connectors: Arc<dyn ConnectorStore>,
-    /// What happened to connectors.
-    pub history: Arc<dyn History>,
-    /// The platform.
-    pub connect: Arc<dyn Connect>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
+    /// Connectors, states, history, the vault to put a token into, the platform, the time.
+    pub access: Access,
     /// Chance.
     pub random: Arc<dyn Random>,
     /// Where this API is reached.
@@ -72,16 +65,20 @@ impl Configure {
     /// Errors: `invalid_shop`.
     #[tracing::instrument(skip_all, fields(store.id = %actor.store, provider = %provider))]
     pub async fn begin(&self, actor: Actor<'_>, provider: ProviderId, shop: &str) -> Result<Begun, AppError> {
-        let shop =
-            self.connect.parse_shop(shop).map_err(|error| AppError::invalid("invalid_shop", error.hint))?;
+        let shop = self
+            .access
+            .connect
+            .parse_shop(shop)
+            .map_err(|error| AppError::invalid("invalid_shop", error.hint))?;
         let redirect = self.redirect(provider)?;
         let state = URL_SAFE_NO_PAD.encode(self.random.bytes32());
         let cookie = URL_SAFE_NO_PAD.encode(self.random.bytes32());
         let authorize_url = self
+            .access
             .connect
-            .authorize_url(&shop, &self.client_id, &self.connect.requested_scopes(), &redirect, &state)
+            .authorize_url(&shop, &self.client_id, &self.access.connect.requested_scopes(), &redirect, &state)
             .map_err(|error| AppError::invalid("invalid_shop", error.hint))?;
-        let now = self.clock.now();
+        let now = self.access.clock.now();
         let expires_at = now + STATE_LIFE;
         let state_hash = hash(&state);
         let cookie_name = cookie_name(&state_hash);
@@ -97,7 +94,7 @@ impl Configure {
             created_at: now,
             expires_at,
         };
-        self.connectors.put_state(&pending).await?;
+        self.access.connectors.put_state(&pending).await?;
         tracing::info!(shop.domain = %pending.shop, "began to connect");
         Ok(Begun { authorize_url, expires_at, cookie_name, cookie_value: cookie.into() })
     }
@@ -116,10 +113,10 @@ impl Configure {
         now: Timestamp,
     ) -> Result<(), AppError> {
         for _ in 0..ATTEMPTS {
-            let stored = self.connectors.load(actor.store, provider).await?;
+            let stored = self.access.connectors.load(actor.store, provider).await?;
             let mut connector = stored.unwrap_or_else(|| Connector::new(actor.store.clone(), provider, now));
             connector.note_attempt(Attempt { shop: shop.clone(), reason: Reason::SetupIncomplete, at: now });
-            match self.connectors.save(&mut connector).await {
+            match self.access.connectors.save(&mut connector).await {
                 Ok(()) => {
                     let event = Event {
                         action: HistoryAction::ConnectStarted,
@@ -128,7 +125,7 @@ impl Configure {
                         shop: Some(shop),
                         reason: None,
                     };
-                    return Ok(self.history.append(&entry(&connector, event)).await?);
+                    return Ok(self.access.history.append(&entry(&connector, event)).await?);
                 }
                 Err(PortError::Conflict) => {}
                 Err(error) => return Err(error.into()),

@@ -35,23 +35,27 @@ impl Access {
     async fn put_away(&self, end: &LooseEnd) -> Result<Option<bool>, AppError> {
         let (provider, shop, install) = (end.provider, &end.shop, &end.install);
         let now = self.clock.now();
-        let closed =
-            self.connectors.close_claim(provider, shop, &end.store, install, now, now + CLOSING).await?;
+        let close = || self.connectors.close_claim(provider, shop, &end.store, install, now, now + CLOSING);
         // Where another installation has the shop, removing the app would end that one.
-        let mut removed = None;
-        if closed && end.remove_app {
-            match self.remove_app(end).await {
-                Ok(done) => removed = Some(done),
-                Err(error) => {
-                    // The shop is not kept from others, nor from this store, until it answers again.
-                    self.connectors.release_claim(provider, shop, install).await?;
-                    return Err(error);
-                }
+        let removed = if end.remove_app && close().await? {
+            let removed = self.remove_app(end).await;
+            if removed.is_err() {
+                // The shop is not kept from others, nor from this store, until it answers again.
+                self.connectors.release_claim(provider, shop, install).await?;
             }
+            Some(removed?)
+        } else {
+            None
+        };
+        if removed.is_none() {
+            // Before the token: an attempt that wakes up late finds no claim and cannot go live without one.
+            self.connectors.release_claim(provider, shop, install).await?;
         }
         self.vault.delete(install).await?;
         self.hooks.forget(install).await?;
-        self.connectors.release_claim(provider, shop, install).await?;
+        if removed.is_some() {
+            self.connectors.release_claim(provider, shop, install).await?;
+        }
         tracing::info!(install.id = %install, shop.domain = %shop, app.removed = removed, "put an installation away");
         Ok(removed)
     }

@@ -3,8 +3,10 @@
 pub mod access;
 pub mod audit;
 pub mod browse_catalog;
+mod care;
 pub mod complete_oauth;
 pub mod configure;
+pub mod credentials;
 pub mod disconnect;
 pub mod error;
 pub mod import;
@@ -12,4 +14,5 @@ mod live;
 mod loose;
 pub mod status;
 mod stop;
+pub mod sweep;
 pub mod webhooks;

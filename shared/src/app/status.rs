@@ -97,6 +97,20 @@ pub struct ShownShop {
     pub plan: String,
 }
 
+impl ShownShop {
+    /// The shop of an installation.
+    pub fn of(used: &Installation) -> Self {
+        Self {
+            account: used.shop_name.clone(),
+            domain: used.shop.to_string(),
+            primary_domain: used.primary_domain.clone(),
+            id: used.shop_id.to_string(),
+            currency: used.currency.clone(),
+            plan: used.plan.clone(),
+        }
+    }
+}
+
 /// A scope that was not granted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -392,14 +406,7 @@ impl Status {
             state,
             reason: connector.reason,
             remedy: connector.reason.map(Reason::remedy),
-            shop: installation.map(|used| ShownShop {
-                account: used.shop_name.clone(),
-                domain: used.shop.to_string(),
-                primary_domain: used.primary_domain.clone(),
-                id: used.shop_id.to_string(),
-                currency: used.currency.clone(),
-                plan: used.plan.clone(),
-            }),
+            shop: installation.map(ShownShop::of),
             scopes,
             capabilities,
             connected_at: installation.map(|used| used.connected_at.to_string()),

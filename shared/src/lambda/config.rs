@@ -99,6 +99,8 @@ pub struct Configure {
     pub connectors_table: String,
     /// Table of history.
     pub history_table: String,
+    /// Prefix of the names of token secrets.
+    pub install_secret_prefix: String,
     /// The claim that names the caller's store.
     pub store_claim: String,
     /// Where this API is reached.
@@ -113,11 +115,13 @@ impl Configure {
         let mut from = Reader::new(lookup);
         let connectors_table = from.text("CONNECTORS_TABLE");
         let history_table = from.text("HISTORY_TABLE");
+        let install_secret_prefix = from.text("INSTALL_SECRET_PREFIX");
         let store_claim = from.text("STORE_CLAIM");
         let client_id = from.text("SHOPIFY_CLIENT_ID");
         let config = from.base_url("PUBLIC_BASE_URL").map(|public_base_url| Self {
             connectors_table,
             history_table,
+            install_secret_prefix,
             store_claim,
             public_base_url,
             client_id,
@@ -359,6 +363,39 @@ impl Catalog {
     }
 }
 
+/// Configuration of `sweeper`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweeper {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Table of history.
+    pub history_table: String,
+    /// Table of runs.
+    pub runs_table: String,
+    /// Address of the queue of import steps.
+    pub import_steps_queue: String,
+    /// Prefix of the names of token secrets.
+    pub install_secret_prefix: String,
+    /// Name of the secret of our app.
+    pub app_secret_id: String,
+}
+
+impl Sweeper {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let config = Self {
+            connectors_table: from.text("CONNECTORS_TABLE"),
+            history_table: from.text("HISTORY_TABLE"),
+            runs_table: from.text("RUNS_TABLE"),
+            import_steps_queue: from.text("IMPORT_STEPS_QUEUE"),
+            install_secret_prefix: from.text("INSTALL_SECRET_PREFIX"),
+            app_secret_id: from.text("APP_SECRET_ID"),
+        };
+        from.finish(Some(config))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,7 +409,7 @@ mod tests {
             _ => None,
         };
         let error = Configure::parse(lookup).unwrap_err().to_string();
-        insta::assert_snapshot!(error, @"the configuration is incomplete: HISTORY_TABLE is not set; STORE_CLAIM is not set; SHOPIFY_CLIENT_ID is not set; PUBLIC_BASE_URL is not an http(s) address without query and fragment");
+        insta::assert_snapshot!(error, @"the configuration is incomplete: HISTORY_TABLE is not set; INSTALL_SECRET_PREFIX is not set; STORE_CLAIM is not set; SHOPIFY_CLIENT_ID is not set; PUBLIC_BASE_URL is not an http(s) address without query and fragment");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -11,26 +11,73 @@ use super::http::{Call, Response, json};
 use crate::app::audit::Actor;
 use crate::app::complete_oauth::{CallbackRequest, CompleteOauth};
 use crate::app::configure::{Configure, STATE_LIFE};
+use crate::app::credentials::Credentials;
 use crate::app::disconnect::{Disconnect, Disconnected};
 use crate::app::error::AppError;
-use crate::app::status::{Card, Status};
+use crate::app::status::{Card, ShownShop, Status};
 use crate::domain::connection::{ConnectorState, Method, Reason};
+use crate::ports::vault::ClientCredentials;
 
-/// Which shop to connect.
-#[derive(Debug, Deserialize)]
+/// Which shop to connect, and how. `oauth` takes the shop alone; `credentials` needs `api_key` and `api_secret` too.
+/// It has no `Debug`: it may hold secrets.
+#[derive(Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConfigureBody {
-    /// Its name, its domain, or an address of its admin.
-    pub shop: String,
     /// How.
     pub method: Method,
+    /// The shop's name, its domain, or an address of its admin. Either this or `shop_name` is required.
+    #[serde(default)]
+    pub shop: Option<String>,
+    /// The same, as data tools call it.
+    #[serde(default)]
+    pub shop_name: Option<String>,
+    /// The id of the merchant's own app.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, write_only))]
+    pub api_key: Option<SecretString>,
+    /// Its secret.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, write_only))]
+    pub api_secret: Option<SecretString>,
+    /// A token of this app, used as it is. Without one it is fetched by `api_key` and `api_secret`, and renewed.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, write_only))]
+    pub access_token: Option<SecretString>,
+    /// Scopes that the token must allow. Where one is missing, nothing is connected and the answer names it.
+    #[serde(default)]
+    pub scopes: Option<Vec<String>>,
+}
+
+/// What to do next, or what is connected.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum ConfigureAnswer {
+    /// By `oauth`.
+    Begun(BegunAnswer),
+    /// By `credentials`.
+    Connected(ConnectedAnswer),
+}
+
+/// A connector that became live.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ConnectedAnswer {
+    /// Its state.
+    pub state: ConnectorState,
+    /// The external account.
+    pub shop: ShownShop,
+    /// What the token allows.
+    pub scopes: Vec<String>,
+    /// When it became live, RFC 3339.
+    pub connected_at: String,
 }
 
 /// Where to send the merchant's browser.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ConfigureAnswer {
+pub struct BegunAnswer {
     /// The shop's page that asks the merchant.
     pub authorize_url: String,
     /// Until when the merchant may come back, RFC 3339.
@@ -81,16 +128,85 @@ pub async fn configure(app: Arc<Configure>, call: Call) -> Result<Response, AppE
     let provider = call.provider()?;
     call.query(&[])?;
     let body: ConfigureBody = call.json()?;
-    if body.method != Method::Oauth {
-        return Err(AppError::invalid("invalid_body", "Only the method `oauth` is known here."));
+    let shop = body.shop()?;
+    if body.method == Method::Credentials {
+        let live = app.connect(actor(&caller), provider, shop, &body.credentials()?).await?;
+        let answer = ConnectedAnswer {
+            state: ConnectorState::Live,
+            scopes: live.scopes.iter().map(str::to_owned).collect(),
+            connected_at: live.connected_at.to_string(),
+            shop: ShownShop::of(&live),
+        };
+        return json(200, &ConfigureAnswer::Connected(answer));
     }
-    let begun = app.begin(actor(&caller), provider, &body.shop).await?;
-    let answer = ConfigureAnswer {
+    body.without_credentials()?;
+    let begun = app.begin(actor(&caller), provider, shop).await?;
+    let answer = ConfigureAnswer::Begun(BegunAnswer {
         authorize_url: begun.authorize_url.to_string(),
         expires_at: begun.expires_at.to_string(),
-    };
+    });
     let value = begun.cookie_value.expose_secret();
     Ok(json(200, &answer)?.cookie(binding_cookie(&begun.cookie_name, value, STATE_LIFE.as_secs())))
+}
+
+fn wrong_body(what: impl Into<String>) -> AppError {
+    AppError::invalid("invalid_body", what)
+}
+
+impl ConfigureBody {
+    fn shop(&self) -> Result<&str, AppError> {
+        match (&self.shop, &self.shop_name) {
+            (Some(shop), None) | (None, Some(shop)) => Ok(shop),
+            (Some(_), Some(_)) => Err(wrong_body("Give either `shop` or `shop_name`; both mean the same.")),
+            (None, None) => Err(wrong_body("`shop` is missing: the shop's name or its domain.")),
+        }
+    }
+
+    fn credentials(&self) -> Result<Credentials, AppError> {
+        let given = |name: &str, value: &Option<SecretString>| -> Result<SecretString, AppError> {
+            let value = value.clone().ok_or_else(|| {
+                wrong_body(format!(
+                    "`{name}` is missing; the method `credentials` needs `api_key` and `api_secret`."
+                ))
+            })?;
+            let text = value.expose_secret();
+            if (1..=512).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                Ok(value)
+            } else {
+                Err(wrong_body(format!(
+                    "`{name}` must be 1 to 512 visible ASCII characters, without blanks."
+                )))
+            }
+        };
+        let client = ClientCredentials {
+            id: given("api_key", &self.api_key)?,
+            secret: given("api_secret", &self.api_secret)?,
+        };
+        let access_token = match &self.access_token {
+            None => None,
+            token => Some(given("access_token", token)?),
+        };
+        let scopes = self.scopes.iter().flatten();
+        let odd =
+            |scope: &&String| !scope.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') || scope.is_empty();
+        if scopes.clone().any(|scope| odd(&scope)) || scopes.clone().count() > 100 {
+            return Err(wrong_body("`scopes` must be a list of names such as `read_products`."));
+        }
+        Ok(Credentials { client, access_token, scopes: scopes.cloned().collect() })
+    }
+
+    fn without_credentials(&self) -> Result<(), AppError> {
+        let given = [
+            ("api_key", self.api_key.is_some()),
+            ("api_secret", self.api_secret.is_some()),
+            ("access_token", self.access_token.is_some()),
+            ("scopes", self.scopes.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((name, _)) => Err(wrong_body(format!("`{name}` belongs to the method `credentials`."))),
+        }
+    }
 }
 
 /// The cookie by which the callback knows the browser that began. `Lax` lets it come along when the shop sends the

@@ -12,5 +12,6 @@ pub mod metrics;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod problem;
+pub mod sweeper;
 pub mod trace;
 pub mod webhooks;

@@ -103,9 +103,11 @@ impl Writer {
             .schema(Some(text()))
             .description(Some("Binds the attempt to this browser; the callback needs it."))
             .build();
-        let answer = self.answer::<ConfigureAnswer>("Send the merchant's browser to `authorize_url`.");
+        let answer = self.answer::<ConfigureAnswer>(
+            "By `oauth`: send the merchant's browser to `authorize_url`. By `credentials`: what is live now.",
+        );
         let body = self.body::<ConfigureBody>("Which shop, and how.");
-        let configure = operation("configureConnector", "Begins to connect the store to a shop. A connector that is live stays live until the merchant has approved.")
+        let configure = operation("configureConnector", "Begins to connect the store to a shop by `oauth`, or connects it at once by `credentials` of the merchant's own app. A connector that is live stays live until the merchant has approved, or the shop has accepted the credentials.")
             .request_body(Some(body))
             .response("200", answer.header("Set-Cookie", cookie));
         let refused: Failures = &[
@@ -117,9 +119,14 @@ impl Writer {
                     "body_too_large",
                     "invalid_body",
                     "invalid_shop",
+                    "invalid_client",
+                    "invalid_token",
                 ],
             ),
-            (409, &["changed_meanwhile"]),
+            (
+                409,
+                &["changed_meanwhile", "shop_in_use", "shop_mismatch", "missing_scopes", "shop_unavailable"],
+            ),
         ];
         self.add(HttpMethod::Post, &format!("{CONNECTOR}/configure"), configure, refused);
 

@@ -1,6 +1,7 @@
 //! Runs and what they leave behind.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::{Page, PortError};
 use crate::domain::ids::{ProviderId, RunId, StoreId};
@@ -60,6 +61,17 @@ pub enum Began {
     Busy(RunId),
 }
 
+/// A run that holds the lock of its store and provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveRun {
+    /// The tenant.
+    pub store: StoreId,
+    /// The platform.
+    pub provider: ProviderId,
+    /// The run.
+    pub run: RunId,
+}
+
 /// Runs of a store. Everything in it expires; `Run` headers after 400 days, pages after 30.
 #[async_trait]
 pub trait RunStore: Send + Sync {
@@ -91,6 +103,10 @@ pub trait RunStore: Send + Sync {
 
     /// The run that holds the lock.
     async fn active(&self, store: &StoreId, provider: ProviderId) -> Result<Option<RunId>, PortError>;
+
+    /// The runs of all stores that have held their lock since before a moment, longest first, at most `limit`. May be
+    /// some moments behind.
+    async fn active_since(&self, before: Timestamp, limit: usize) -> Result<Vec<ActiveRun>, PortError>;
 
     /// Stores a receipt if there is none for its run, phase, generation and chunk; tells whether it did.
     async fn put_receipt(

@@ -43,6 +43,10 @@ impl Shop {
 struct Inner {
     shops: BTreeMap<ShopDomain, Shop>,
     codes: BTreeMap<String, ShopDomain>,
+    /// Own apps of merchants: shop and id → secret.
+    clients: BTreeMap<(ShopDomain, String), String>,
+    /// The secrets of our app that are accepted; any where there are none.
+    app_secrets: BTreeSet<String>,
     down: bool,
     issued: u64,
     counts: BTreeMap<&'static str, usize>,
@@ -54,6 +58,7 @@ pub struct FakeShop {
     mail: Arc<dyn Webhooks>,
     faults: Faults,
     strict: bool,
+    lone: bool,
     inner: Mutex<Inner>,
 }
 
@@ -64,13 +69,27 @@ fn lost() -> ProviderError {
 impl FakeShop {
     /// No shops yet. `front` checks names and signatures.
     pub fn new(front: Arc<impl Connect + Webhooks + 'static>, faults: Faults) -> Self {
-        Self { front: front.clone(), mail: front, faults, strict: false, inner: Mutex::default() }
+        Self {
+            front: front.clone(),
+            mail: front,
+            faults,
+            strict: false,
+            lone: false,
+            inner: Mutex::default(),
+        }
     }
 
     /// A refresh token works once, whatever became of the answer.
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.strict = true;
+        self
+    }
+
+    /// Of the replacements that one refresh token was traded for, the newest alone works.
+    #[must_use]
+    pub fn lone(mut self) -> Self {
+        self.lone = true;
         self
     }
 
@@ -107,6 +126,33 @@ impl FakeShop {
         let code = format!("c0de{:028}", inner.issued);
         inner.codes.insert(code.clone(), shop.clone());
         code.into()
+    }
+
+    /// The merchant has an app of their own with these credentials; none ends it.
+    pub fn own_app(&self, shop: &ShopDomain, id: &str, secret: Option<&str>) {
+        let key = (shop.clone(), id.to_owned());
+        let mut inner = self.inner();
+        match secret {
+            Some(secret) => inner.clients.insert(key, secret.to_owned()),
+            None => inner.clients.remove(&key),
+        };
+    }
+
+    /// A token of the merchant's own app that does not end.
+    pub fn lasting_token(&self, shop: &ShopDomain) -> String {
+        let mut inner = self.inner();
+        inner.issued += 1;
+        let token = format!("shpat_{:032x}", inner.issued);
+        if let Some(shop) = inner.shops.get_mut(shop) {
+            shop.installed = true;
+            shop.access.insert(token.clone());
+        }
+        token
+    }
+
+    /// The platform accepts these secrets of our app and no other.
+    pub fn accept_app_secrets(&self, secrets: &[&str]) {
+        self.inner().app_secrets = secrets.iter().map(|&secret| secret.to_owned()).collect();
     }
 
     /// No call is answered while this is set.
@@ -176,6 +222,11 @@ impl FakeShop {
     }
 }
 
+fn check_client(inner: &Inner, secret: &AppSecret) -> Result<(), ProviderError> {
+    let known = inner.app_secrets.is_empty() || inner.app_secrets.contains(secret.current.expose_secret());
+    if known { Ok(()) } else { Err(ProviderError::Refused { code: "invalid_client".to_owned() }) }
+}
+
 fn shop_for<'a>(inner: &'a mut Inner, access: &ShopAccess) -> Result<&'a mut Shop, ProviderError> {
     inner
         .shops
@@ -222,9 +273,10 @@ impl Connect for FakeShop {
         &self,
         shop: &ShopDomain,
         code: &SecretString,
-        _secret: &AppSecret,
+        secret: &AppSecret,
     ) -> Result<TokenGrant, ProviderError> {
         self.reach("shop.exchange", "exchange", |inner| {
+            check_client(inner, secret)?;
             if inner.codes.remove(code.expose_secret()).as_ref() != Some(shop) {
                 return Err(ProviderError::Refused { code: "invalid_grant".to_owned() });
             }
@@ -244,12 +296,13 @@ impl Connect for FakeShop {
         &self,
         shop: &ShopDomain,
         refresh_token: &SecretString,
-        _secret: &AppSecret,
+        secret: &AppSecret,
     ) -> Result<TokenGrant, ProviderError> {
         for _ in 0..4 {
             tokio::task::yield_now().await;
         }
         self.reach("shop.refresh", "refresh", |inner| {
+            check_client(inner, secret)?;
             inner.issued += 1;
             let number = inner.issued;
             let shop = inner.shops.get_mut(shop).filter(|shop| shop.installed);
@@ -264,6 +317,14 @@ impl Connect for FakeShop {
             if self.strict {
                 shop.refresh.remove(used);
             }
+            if self.lone {
+                let earlier = shop.replaces.iter().filter(|(_, replaced)| *replaced == used);
+                let earlier: Vec<String> = earlier.map(|(replacement, _)| replacement.clone()).collect();
+                for replacement in earlier {
+                    shop.replaces.remove(&replacement);
+                    shop.refresh.remove(&replacement);
+                }
+            }
             Ok(Self::grant(number, shop, Some(used)))
         })
         .await
@@ -272,16 +333,25 @@ impl Connect for FakeShop {
     async fn client_credentials(
         &self,
         shop: &ShopDomain,
-        _client_id: &str,
-        _client_secret: &SecretString,
+        client_id: &str,
+        client_secret: &SecretString,
     ) -> Result<TokenGrant, ProviderError> {
         self.reach("shop.client_credentials", "client_credentials", |inner| {
+            let known = inner.clients.get(&(shop.clone(), client_id.to_owned()));
+            if known.map(String::as_str) != Some(client_secret.expose_secret()) {
+                return Err(ProviderError::Refused { code: "invalid_client".to_owned() });
+            }
             inner.issued += 1;
             let number = inner.issued;
             let shop = inner.shops.get_mut(shop).ok_or(ProviderError::ShopUnavailable)?;
             shop.installed = true;
             let grant = Self::grant(number, shop, None);
-            Ok(TokenGrant { refresh_token: None, refresh_expires_in: None, ..grant })
+            Ok(TokenGrant {
+                refresh_token: None,
+                refresh_expires_in: None,
+                expires_in: Some(Duration::from_secs(86_399)),
+                ..grant
+            })
         })
         .await
     }

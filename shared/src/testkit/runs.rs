@@ -12,7 +12,7 @@ use crate::adapters::dynamodb::units::{item_bytes, read_units, write_units};
 use crate::adapters::dynamodb::wire_runs::{page_item, read_receipt, read_run, receipt_item, run_item};
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::run::{ChunkId, Cost, Phase, Receipt, Run};
-use crate::ports::runs::{Began, PageKey, PageKind, RunStore};
+use crate::ports::runs::{ActiveRun, Began, PageKey, PageKind, RunStore};
 use crate::ports::{Page, PortError};
 
 const SERVICE: &str = "runs";
@@ -206,6 +206,26 @@ impl RunStore for FakeRuns {
     async fn active(&self, store: &StoreId, provider: ProviderId) -> Result<Option<RunId>, PortError> {
         let active = || Ok(self.inner().locks.get(&(store.clone(), provider)).cloned());
         self.faults.port(SERVICE, "runs.active", active).await
+    }
+
+    async fn active_since(&self, before: Timestamp, limit: usize) -> Result<Vec<ActiveRun>, PortError> {
+        let active = || {
+            let inner = self.inner();
+            let mut found: Vec<_> = inner
+                .locks
+                .iter()
+                .filter_map(|((store, provider), run)| {
+                    let place = (store.clone(), *provider, run.clone());
+                    let began = inner.runs.get(&place)?.created_at.as_second();
+                    let active = ActiveRun { store: store.clone(), provider: *provider, run: run.clone() };
+                    (began < before.as_second()).then_some((began, active))
+                })
+                .collect();
+            found.sort_by_key(|(began, _)| *began);
+            found.truncate(limit);
+            Ok(found.into_iter().map(|(_, active)| active).collect())
+        };
+        self.faults.port(SERVICE, "runs.active_since", active).await
     }
 
     async fn put_receipt(

@@ -57,7 +57,7 @@ pub async fn importing() -> World {
     world
 }
 
-fn assert_gone(world: &World, what: &str) {
+pub fn assert_gone(world: &World, what: &str) {
     let connector = world.stored("st-1").unwrap();
     assert_eq!(connector.state(), ConnectorState::Inactive, "{what}");
     assert_eq!((connector.reason, connector.installation), (Some(Reason::Disconnected), None), "{what}");
@@ -150,6 +150,10 @@ async fn an_app_that_another_installation_uses_by_now_stays() {
     let old = world.connectors.all_loose_ends();
     assert_eq!(old.len(), 1, "what was left of the first connection is still to be done");
     assert_ne!(old[0].install, used.id);
+    world.later(1);
+    world.sweep().await;
+    assert_eq!(world.connectors.all_loose_ends(), vec![]);
+    assert_eq!(world.vault.installs(), vec![used.id], "the old token is gone");
     assert!(world.shop.is_installed(&domain("acme")));
     assert!(world.access().shop_access(&store("st-1"), PROVIDER).await.is_ok());
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where the world is not as it set it up")]
 
 mod card;
+mod credentials;
 mod disconnect;
 mod events;
 mod finish;
@@ -12,6 +13,8 @@ mod names;
 mod owners;
 mod refresh;
 mod replace;
+mod rotate;
+mod sweep;
 mod uninstalled;
 mod webhooks;
 mod world;

@@ -161,6 +161,79 @@ async fn one_who_stood_still_with_an_old_token_does_no_harm() {
 }
 
 #[tokio::test]
+async fn the_pair_before_saves_a_token_that_the_shop_knows_another_replacement_of() {
+    let world = World::with(FakeShop::lone);
+    world.connect("st-1", "acme").await;
+    world.later(3_600);
+    let from = world.faults.calls().len();
+    // The call to the shop stands still while another refreshes; it arrives last, and its pair is never stored.
+    world.faults.at(from + 5, Fault::Freeze);
+    let access = world.access();
+    let sleeper = tokio::spawn(async move { access.shop_access(&store("st-1"), PROVIDER).await.map(|_| ()) });
+    while world.faults.frozen() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.faults.calls().last(), Some(&"shop.refresh"));
+    world.later(31);
+    token(&world).await.unwrap();
+    world.faults.thaw();
+    sleeper.await.unwrap().unwrap();
+    // What stands in the vault is not the replacement that the shop knows.
+    world.later(3_600);
+    token(&world).await.unwrap();
+    assert_eq!(world.stored("st-1").unwrap().reason, None);
+    world.later(3_600);
+    token(&world).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_is_refreshed_six_times_an_hour_at_most_and_an_outage_leaves_tries_for_its_end() {
+    let world = connected().await;
+    world.later(3_600);
+    world.shop.set_down(true);
+    let began = world.clock_seconds();
+    let mut tried = Vec::new();
+    for _ in 0..(3 * 60 * 6) {
+        let before = world.shop.count("refresh");
+        let error = token(&world).await.unwrap_err();
+        assert!(error.is_transient(), "{}", error.code);
+        if world.shop.count("refresh") > before {
+            tried.push(world.clock_seconds() - began);
+        }
+        world.later(10);
+    }
+    for (at, first) in tried.iter().enumerate() {
+        let in_hour = tried[at..].iter().filter(|second| **second < first + 3_600).count();
+        assert!(in_hour <= 7, "{in_hour} within an hour: {tried:?}");
+    }
+    assert_eq!(tried.iter().filter(|second| **second < 3 * 3_600).count(), 18, "{tried:?}");
+    let gaps = tried.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(gaps.max().unwrap() <= 15 * 60 + 30, "after the outage a token comes soon: {tried:?}");
+    world.shop.set_down(false);
+    world.later(15 * 60);
+    token(&world).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_works_is_used_when_no_more_refreshes_are_allowed() {
+    let world = connected().await;
+    let mut rejected = world.access().shop_access(&store("st-1"), PROVIDER).await.unwrap().1.token;
+    for _ in 0..6 {
+        let next = world.access().after_rejection(&store("st-1"), PROVIDER, &rejected).await.unwrap();
+        rejected = next.1.token;
+    }
+    assert_eq!(world.shop.count("refresh"), 6);
+    let capped = world.access().after_rejection(&store("st-1"), PROVIDER, &rejected).await.err().unwrap();
+    assert_eq!((capped.code, capped.is_transient()), ("refreshing", true));
+    let held = world.access().shop_access(&store("st-1"), PROVIDER).await.unwrap();
+    assert_eq!(held.1.token.expose_secret(), rejected.expose_secret());
+    assert_eq!(world.shop.count("refresh"), 6);
+    assert_eq!(world.stored("st-1").unwrap().reason, None);
+    world.later(3_600);
+    token(&world).await.unwrap();
+}
+
+#[tokio::test]
 async fn where_a_refresh_token_works_once_a_lost_answer_is_told_and_not_hidden() {
     let world = World::with(FakeShop::strict);
     world.connect("st-1", "acme").await;

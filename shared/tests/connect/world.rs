@@ -14,6 +14,7 @@ use shared::app::complete_oauth::CompleteOauth;
 use shared::app::configure::Configure;
 use shared::app::disconnect::Disconnect;
 use shared::app::status::{Needs, Status};
+use shared::app::sweep::Sweep;
 use shared::app::webhooks::ReceiveWebhook;
 use shared::domain::connection::Connector;
 use shared::domain::ids::{ProviderId, ShopDomain, ShopId, StoreId};
@@ -21,6 +22,7 @@ use shared::domain::run::Wanted;
 use shared::domain::scopes::Scopes;
 use shared::lambda::connectors::{self, Callback};
 use shared::lambda::http::{Edge, Response, handle};
+use shared::lambda::sweeper::sweeper;
 use shared::lambda::webhooks;
 use shared::ports::provider::{AppSecret, Connect as _, ShopProfile};
 use shared::ports::time::Clock as _;
@@ -32,6 +34,7 @@ use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
 use shared::testkit::hooks::{FakeHooks, FakeWebhookQueue};
 use shared::testkit::metrics::FakeMetrics;
+use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
 use url::Url;
 
@@ -46,6 +49,7 @@ pub struct World {
     pub vault: Arc<FakeVault>,
     pub shop: Arc<FakeShop>,
     pub runs: FakeRuns,
+    pub queue: FakeQueue,
     pub metrics: FakeMetrics,
     pub hooks: Arc<FakeHooks>,
     pub webhook_queue: Arc<FakeWebhookQueue>,
@@ -116,13 +120,13 @@ impl World {
     }
 
     pub fn with(adjust: impl FnOnce(FakeShop) -> FakeShop) -> Self {
-        let faults = Faults::default();
+        let (faults, clock) = (Faults::default(), ManualClock::default());
         let app = AppSecret { client_id: "app-1".to_owned(), current: SECRET.into(), previous: None };
         let shop = adjust(FakeShop::new(Arc::new(Shopify::new()), faults.clone()));
         shop.open(profile("acme", 1_001, SCOPES));
         shop.open(profile("beta", 1_002, SCOPES));
         Self {
-            clock: ManualClock::default(),
+            clock: clock.clone(),
             metrics: FakeMetrics::default(),
             connectors: Arc::new(FakeConnectors::new(faults.clone())),
             vault: Arc::new(FakeVault::new(app, faults.clone())),
@@ -130,6 +134,7 @@ impl World {
             runs: FakeRuns::new(faults.clone()),
             hooks: Arc::new(FakeHooks::new(faults.clone())),
             webhook_queue: Arc::new(FakeWebhookQueue::new(faults.clone())),
+            queue: FakeQueue::new(clock.clone(), faults.clone()),
             random: Arc::new(SeededRandom::new(7)),
             faults,
         }
@@ -157,10 +162,7 @@ impl World {
 
     pub fn configure(&self) -> Arc<Configure> {
         Arc::new(Configure {
-            connectors: self.connectors.clone(),
-            history: self.connectors.clone(),
-            connect: self.shop.clone(),
-            clock: Arc::new(self.clock.clone()),
+            access: self.access(),
             random: self.random.clone(),
             public_base_url: Url::parse("https://api.eshop.example").unwrap(),
             client_id: "app-1".to_owned(),
@@ -208,6 +210,28 @@ impl World {
             webhooks: self.shop.clone(),
             clock: Arc::new(self.clock.clone()),
         })
+    }
+
+    /// One sweep, through the real handler, with all the time it wants.
+    pub async fn sweep(&self) -> Value {
+        self.tick(json!({"sweep": 1})).await
+    }
+
+    /// Feeds an event to the sweeper.
+    pub async fn tick(&self, event: Value) -> Value {
+        let (runs, queue) = (Arc::new(self.runs.clone()), Arc::new(self.queue.clone()));
+        let sweep = Sweep { access: self.access(), runs, queue };
+        let mut context = Context::default();
+        context.deadline = u64::try_from(self.clock.now().as_millisecond()).unwrap() + 120_000;
+        sweeper(Arc::new(sweep), LambdaEvent::new(event, context)).await.unwrap()
+    }
+
+    /// Asks to connect by credentials.
+    pub async fn hand_over(&self, store: &str, body: Value) -> Response {
+        let mut event = protected("POST /stores/{store_id}/connectors/{provider}/configure", store);
+        event["headers"]["content-type"] = json!("application/json");
+        event["body"] = json!(body.to_string());
+        self.send(event).await
     }
 
     /// Feeds an event to the function that its route belongs to.

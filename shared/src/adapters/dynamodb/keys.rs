@@ -24,6 +24,10 @@ pub struct Key {
 pub const EXTERNAL_INDEX: &str = "by_external";
 /// Name of the keys-only index of the connectors table by when something is due: `gpk`, `gsk`.
 pub const DUE_INDEX: &str = "by_due";
+/// Name of the keys-only index of the runs table by when a run that is active began: `gpk`, `gsk`.
+pub const ACTIVE_INDEX: &str = "by_start";
+/// Number of partitions that active runs are spread over.
+pub const ACTIVE_SHARDS: u8 = 4;
 /// Number of partitions that what is due is spread over.
 pub const DUE_SHARDS: u8 = 4;
 /// Number of partitions that a kind of record is spread over, so that no partition limits bulk writes.
@@ -158,6 +162,22 @@ pub fn run(store: &StoreId, provider: ProviderId, run: &RunId) -> Key {
 /// The lock that the running run holds.
 pub fn lock(store: &StoreId, provider: ProviderId) -> Key {
     Key { pk: of_connector(store, provider), sk: "ACTIVE".to_owned() }
+}
+
+/// The partition of one shard of the runs that are active.
+pub fn of_active(shard: u8) -> String {
+    format!("ACTIVE#{shard:02}")
+}
+
+/// The place of a run in the index of those that are active.
+pub fn active(store: &StoreId, run: &RunId, began: Timestamp) -> Key {
+    let shard = Sha256::digest(store.as_str().as_bytes())[0] % ACTIVE_SHARDS;
+    Key { pk: of_active(shard), sk: format!("{:012}#{run}", began.as_second()) }
+}
+
+/// What comes after every run that began before a moment.
+pub fn started_before(moment: Timestamp) -> String {
+    format!("{:012}", moment.as_second())
 }
 
 /// What an idempotency key began. Keys come from callers, so only their hash is stored.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
+use jiff::Timestamp;
 
 use super::cursor::{Scope, refused as bad_cursor};
 use super::keys::{self, RUN_PREFIX};
@@ -11,14 +12,14 @@ use super::table::{Expression, Query, Table, Write, Wrote, refused};
 use super::units::{item_bytes, read_units, write_units};
 use super::wire::{key_item, n, s};
 use super::wire_runs::{
-    idempotency_item, page_item, pointer_item, read_page, read_pointer, read_receipt, read_run, receipt_item,
-    run_doc, run_item,
+    idempotency_item, lock_item, page_item, read_active, read_page, read_pointer, read_receipt, read_run,
+    receipt_item, run_doc, run_item,
 };
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::run::{ChunkId, Cost, Phase, Receipt, Run};
-use crate::ports::runs::{Began, PageKey, RunStore};
+use crate::ports::runs::{ActiveRun, Began, PageKey, RunStore};
 use crate::ports::time::Clock;
-use crate::ports::{Page, PortError};
+use crate::ports::{Page, PortError, chain};
 
 const SERVICE: &str = "runs";
 
@@ -40,7 +41,7 @@ impl DynamoRuns {
 impl RunStore for DynamoRuns {
     async fn begin(&self, run: &Run, idempotency_key: Option<&str>) -> Result<Began, PortError> {
         let header = run_item(run, run.revision)?;
-        let lock = pointer_item(&keys::lock(&run.store, run.provider), run);
+        let lock = lock_item(run);
         // A lock that is free stays there without a run, so that no role needs the right to delete here.
         let free = Expression::new("attribute_not_exists(#run)");
         let mut writes = vec![Write::Put(header, Some(Expression::absent())), Write::Put(lock, Some(free))];
@@ -85,7 +86,7 @@ impl RunStore for DynamoRuns {
             let ours = Expression::new("#run = :run").with(":run", s(run.id.as_str()));
             let writes = vec![
                 Write::Update(header.clone(), change.clone(), unchanged.clone()),
-                Write::Update(lock, Expression::new("REMOVE #run"), ours),
+                Write::Update(lock, Expression::new("REMOVE #run, #gpk, #gsk"), ours),
             ];
             if let Err(reasons) = self.table.transact(writes).await? {
                 if refused(&reasons, 0).is_some() {
@@ -137,6 +138,33 @@ impl RunStore for DynamoRuns {
     async fn active(&self, store: &StoreId, provider: ProviderId) -> Result<Option<RunId>, PortError> {
         let lock = self.table.get(&keys::lock(store, provider), true).await?;
         lock.filter(|lock| lock.contains_key("run")).map(|lock| read_pointer(&lock)).transpose()
+    }
+
+    async fn active_since(&self, before: Timestamp, limit: usize) -> Result<Vec<ActiveRun>, PortError> {
+        let mut found: Vec<(String, ActiveRun)> = Vec::new();
+        let until = keys::started_before(before);
+        for shard in 0..keys::ACTIVE_SHARDS {
+            let pk = keys::of_active(shard);
+            let query = Query {
+                index: Some(keys::ACTIVE_INDEX),
+                consistent: false,
+                limit: Some(limit),
+                before: Some(&until),
+                ..Query::all(&pk, "")
+            };
+            for item in self.table.query_all(query).await? {
+                match read_active(&item) {
+                    Ok(active) => found.push(active),
+                    // One that cannot be read must not hide the others.
+                    Err(error) => {
+                        tracing::error!(cause = chain(&error), "an entry of the index was left out")
+                    }
+                }
+            }
+        }
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        found.truncate(limit);
+        Ok(found.into_iter().map(|(_, active)| active).collect())
     }
 
     async fn put_receipt(

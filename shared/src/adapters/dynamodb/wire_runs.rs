@@ -16,7 +16,7 @@ use crate::domain::run::{
 };
 use crate::domain::scopes::Scopes;
 use crate::ports::PortError;
-use crate::ports::runs::PageKey;
+use crate::ports::runs::{ActiveRun, PageKey};
 
 const V: u32 = 1;
 /// Life of a header and of what its idempotency key points to.
@@ -159,6 +159,32 @@ pub fn pointer_item(key: &keys::Key, run: &Run) -> Item {
     let mut pointer = item(key, V);
     pointer.insert("run".to_owned(), s(run.id.as_str()));
     pointer
+}
+
+/// The lock that a run holds, with its place among those that are held.
+pub fn lock_item(run: &Run) -> Item {
+    let mut lock = pointer_item(&keys::lock(&run.store, run.provider), run);
+    let place = keys::active(&run.store, &run.id, run.created_at);
+    lock.insert("gpk".to_owned(), s(place.pk));
+    lock.insert("gsk".to_owned(), s(place.sk));
+    lock
+}
+
+/// Reads a run that holds its lock off the keys of an item in the index, and its place there.
+pub fn read_active(item: &Item) -> Result<(String, ActiveRun), PortError> {
+    let read = Reader::keys_only("lock", item);
+    let odd = || read.malformed("its keys are not of the known form");
+    let mut owner = read.text("pk")?.split('#').skip(1);
+    let store = owner.next().and_then(|text| StoreId::from_stored(text).ok());
+    let provider = owner.next().and_then(|text| ProviderId::parse(text).ok());
+    let place = read.text("gsk")?;
+    let run = place.split_once('#').and_then(|(_, run)| RunId::parse(run).ok());
+    let active = ActiveRun {
+        store: store.ok_or_else(odd)?,
+        provider: provider.ok_or_else(odd)?,
+        run: run.ok_or_else(odd)?,
+    };
+    Ok((place.to_owned(), active))
 }
 
 /// The item of an idempotency key; it expires, the lock does not.

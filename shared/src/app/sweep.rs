@@ -1,0 +1,218 @@
+//! What nobody asks for and has to be done: loose ends tied up, connections kept alive, stalled runs woken.
+//!
+//! A sweep does a bounded amount of work within its time. Each piece is put off before it is begun, so that one that
+//! cannot be done, or that kills the sweep, comes again later and keeps nothing else waiting, and so that two sweeps
+//! at once share the work.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+use jiff::Timestamp;
+
+use super::access::Access;
+use super::error::AppError;
+use crate::domain::connection::ConnectorState;
+use crate::domain::ids::InstallId;
+use crate::ports::loose::{CARE_EVERY, Due};
+use crate::ports::metrics::Metric;
+use crate::ports::queue::{Step, StepMessage, StepQueue};
+use crate::ports::runs::{ActiveRun, RunStore};
+use crate::ports::{PortError, chain};
+
+/// A run whose header has not moved for so long is stalled.
+pub const STALLED_AFTER: Duration = Duration::from_secs(30 * 60);
+/// A connection that could not be looked after is tried again after this.
+const CARE_AGAIN: Duration = Duration::from_secs(60 * 60);
+/// A loose end that could not be tied up is tried again after this, and more rarely the longer it takes.
+const TIE_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// Not more rarely than this.
+const TIE_AT_LEAST_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+/// What is read of the list at a time.
+const PAGE: usize = 40;
+/// What is done at a time.
+const AT_ONCE: usize = 8;
+/// Runs that one sweep looks at.
+const RUNS: usize = 200;
+
+/// Everything that a sweep may use.
+pub struct Sweep {
+    /// Connectors, history, tokens, the platform, the time.
+    pub access: Access,
+    /// Runs.
+    pub runs: Arc<dyn RunStore>,
+    /// The steps of runs that are woken.
+    pub queue: Arc<dyn StepQueue>,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Loose ends that were tied up.
+    pub loose_ends: u64,
+    /// Connections that were looked after.
+    pub connections: u64,
+    /// Pieces of work that are tried again later.
+    pub postponed: u64,
+    /// Runs that had not moved for too long.
+    pub stalled_runs: u64,
+}
+
+/// What became of one piece of work.
+enum Done {
+    Tied,
+    Cared,
+    /// Another sweep has it, or it is gone.
+    Nothing,
+}
+
+impl Sweep {
+    /// Sweeps until there is nothing left to do or no time. Never fails: what failed is logged, and due again later.
+    #[tracing::instrument(skip_all)]
+    pub async fn sweep(&self, until: Timestamp) -> Swept {
+        let mut swept = Swept { stalled_runs: self.wake_stalled_runs().await, ..Swept::default() };
+        while self.access.clock.now() < until {
+            let found = self.access.connectors.due(self.access.clock.now(), PAGE).await;
+            let found = found.unwrap_or_else(|error| {
+                tracing::error!(cause = chain(&error), "what is due could not be read");
+                Vec::new()
+            });
+            let mut moved = false;
+            for due in found.chunks(AT_ONCE).take_while(|_| self.access.clock.now() < until) {
+                for done in join_all(due.iter().map(|due| self.one(due))).await {
+                    moved |= !matches!(done, Some(Done::Nothing));
+                    match done {
+                        Some(Done::Tied) => swept.loose_ends += 1,
+                        Some(Done::Cared) => swept.connections += 1,
+                        Some(Done::Nothing) => {}
+                        None => swept.postponed += 1,
+                    }
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.access.metrics.record(&[(Metric::ConnectionsDue, swept.connections + swept.postponed)]);
+        tracing::info!(
+            sweep.loose_ends = swept.loose_ends,
+            sweep.connections = swept.connections,
+            sweep.postponed = swept.postponed,
+            sweep.stalled_runs = swept.stalled_runs,
+            "swept"
+        );
+        swept
+    }
+
+    /// Does one piece of work; none where it is to be tried again.
+    async fn one(&self, due: &Due) -> Option<Done> {
+        let work = AssertUnwindSafe(self.work(due)).catch_unwind();
+        let done = work.await.unwrap_or_else(|_| Err(AppError::bug("looking after it panicked")));
+        match done {
+            Ok(done) => Some(done),
+            Err(error) => {
+                let (store, code, cause) = (&due.store, error.code, error.cause());
+                let install = due.install.as_ref().map(InstallId::as_str);
+                tracing::warn!(store.id = %store, install.id = install, code, cause, "it is tried again later");
+                None
+            }
+        }
+    }
+
+    async fn work(&self, due: &Due) -> Result<Done, AppError> {
+        let again = if due.install.is_some() { TIE_AGAIN } else { CARE_AGAIN };
+        let later = self.access.clock.now() + again;
+        if !self.access.connectors.postpone(due, later).await? {
+            return Ok(Done::Nothing);
+        }
+        let put_off = Due { at: later, ..due.clone() };
+        match &due.install {
+            Some(install) => self.tie_up(&put_off, install).await,
+            None => self.care(&put_off).await,
+        }
+    }
+
+    async fn tie_up(&self, due: &Due, install: &InstallId) -> Result<Done, AppError> {
+        let ends = self.access.connectors.loose_ends(&due.store, due.provider).await?;
+        let Some(end) = ends.into_iter().find(|end| end.install == *install) else {
+            return Ok(Done::Nothing);
+        };
+        let tied = self.access.tie_up(&end).await;
+        if tied.is_err() {
+            let now = self.access.clock.now();
+            let waited = Duration::try_from(now.duration_since(end.due)).unwrap_or_default();
+            let later = now + waited.clamp(TIE_AGAIN, TIE_AT_LEAST_EVERY);
+            self.access.connectors.postpone(due, later).await?;
+        }
+        tied.map(|_| Done::Tied)
+    }
+
+    /// What is done once a day for every connection that is live: one line each.
+    async fn care(&self, due: &Due) -> Result<Done, AppError> {
+        let (store, provider) = (&due.store, due.provider);
+        let connector = self.access.connectors.load(store, provider).await?;
+        if connector.is_none_or(|connector| connector.state() != ConnectorState::Live) {
+            return Ok(Done::Nothing);
+        }
+        match self.access.look_after(store, provider).await {
+            // It is dead and says so now; nobody has to come again.
+            Err(error) if error.code == "needs_reauthorization" => return Ok(Done::Cared),
+            looked => looked?,
+        }
+        self.access.connectors.postpone(due, self.access.clock.now() + CARE_EVERY).await?;
+        Ok(Done::Cared)
+    }
+
+    /// Sends stalled runs the message that makes them look again at what is left to do. Tells how many there are.
+    async fn wake_stalled_runs(&self) -> u64 {
+        let now = self.access.clock.now();
+        let active = self.runs.active_since(now - STALLED_AFTER, RUNS).await;
+        let active = active.unwrap_or_else(|error| {
+            tracing::error!(cause = chain(&error), "runs could not be looked for");
+            Vec::new()
+        });
+        let (mut stalled, mut oldest) = (0, Duration::ZERO);
+        for run in active {
+            match self.wake(&run, now).await {
+                Ok(None) => {}
+                Ok(Some(still)) => {
+                    stalled += 1;
+                    oldest = oldest.max(still);
+                }
+                Err(error) => {
+                    let (code, cause) = (error.code, error.cause());
+                    tracing::error!(code, cause, run.id = %run.run, "a run could not be woken");
+                }
+            }
+        }
+        let values = [(Metric::StalledRuns, stalled), (Metric::OldestStalledRunAgeSeconds, oldest.as_secs())];
+        self.access.metrics.record(&values);
+        stalled
+    }
+
+    /// Wakes a run if it is stalled; tells for how long it stood still.
+    async fn wake(&self, active: &ActiveRun, now: Timestamp) -> Result<Option<Duration>, AppError> {
+        let ActiveRun { store, provider, run: id } = active;
+        let Some(mut run) = self.runs.load(store, *provider, id).await? else { return Ok(None) };
+        let still = Duration::try_from(now.duration_since(run.updated_at)).unwrap_or_default();
+        if run.state.is_final() || still <= STALLED_AFTER {
+            return Ok(None);
+        }
+        // Its messages may be lost: they are handed out anew. Those that are not find their receipts and do nothing.
+        run.handed_off = false;
+        match self.runs.save(&mut run).await {
+            Ok(()) => {}
+            // It has moved in this very moment.
+            Err(PortError::Conflict) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let message =
+            StepMessage { store: store.clone(), provider: *provider, run: id.clone(), step: Step::Extract };
+        self.queue.send(&[message], Duration::ZERO).await?;
+        let duration_ms = u64::try_from(still.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(store.id = %store, run.id = %id, duration_ms, "woke a run that stood still");
+        Ok(Some(still))
+    }
+}

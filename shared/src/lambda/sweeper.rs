@@ -1,0 +1,54 @@
+//! The edge of the sweeper: a schedule calls it, nobody waits for its answer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lambda_runtime::{Context, LambdaEvent};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::sweep::{Sweep, Swept};
+use crate::ports::time::Clock;
+
+/// The form of the schedule's message that this build knows.
+const FORM: u32 = 1;
+/// What is left of the function's time for the work that is under way when no more is begun.
+const REST: Duration = Duration::from_secs(40);
+
+/// What the schedule sends, as the template writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tick {
+    sweep: u32,
+}
+
+/// Sweeps once. An event that is not the schedule's is refused without effect; a failure is never the runtime's, which
+/// would only call again at once.
+pub async fn sweeper(app: Arc<Sweep>, event: LambdaEvent<Value>) -> Result<Value, Infallible> {
+    let tick: Option<Tick> = serde_json::from_value(event.payload).ok();
+    if tick.is_none_or(|tick| tick.sweep != FORM) {
+        tracing::error!("this is not the schedule's event; nothing was done");
+        return Ok(json!({ "refused": "malformed_event" }));
+    }
+    let until = last_begin(&event.context, app.access.clock.as_ref());
+    let Swept { loose_ends, connections, postponed, stalled_runs } = app.sweep(until).await;
+    Ok(json!({
+        "loose_ends": loose_ends,
+        "connections": connections,
+        "postponed": postponed,
+        "stalled_runs": stalled_runs,
+    }))
+}
+
+/// Until when work may be begun.
+fn last_begin(context: &Context, clock: &dyn Clock) -> Timestamp {
+    let ends = i64::try_from(context.deadline).ok().and_then(|ends| Timestamp::from_millisecond(ends).ok());
+    ends.unwrap_or_else(|| clock.now()) - REST
+}
+
+/// Serves until the environment ends.
+pub async fn serve(app: Arc<Sweep>) -> Result<(), lambda_runtime::Error> {
+    lambda_runtime::run(lambda_runtime::service_fn(move |event| sweeper(app.clone(), event))).await
+}
