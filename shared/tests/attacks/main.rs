@@ -11,5 +11,6 @@ mod queries;
 mod secrets;
 mod shops;
 mod states;
+#[expect(dead_code, reason = "attacks use their part of the world")]
 #[path = "../connect/world.rs"]
 mod world;
