@@ -15,6 +15,7 @@ COMMANDS = {
     "scenario": ("scenario", "stack", "one deployed scenario, as the gate runs it"),
     "peers": ("peers", "stack", "clients nobody here wrote, against the simulator"),
     "agreement": ("drills.agreement", None, "ask Shopify's own library about 10,000 callbacks and names, and compare"),
+    "fuzz": ("drills.fuzz", None, "fuzz what strangers send: shop names, callbacks, webhooks"),
     "mutants": ("drills.mutants", None, "take one defence after the other away and see the attacks notice"),
     "bench": ("bench", "stack", "measure the figures and write target/bench.json"),
 }
