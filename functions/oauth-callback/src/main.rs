@@ -7,6 +7,7 @@ use shared::adapters::clients;
 use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks};
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::system::{SystemClock, SystemRandom};
+use shared::adapters::webhook_queue::SqsWebhookQueue;
 use shared::app::access::Access;
 use shared::app::complete_oauth::CompleteOauth;
 use shared::lambda::config::{self, environment};
@@ -33,7 +34,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: clock.clone(),
         metrics: metrics.clone(),
     };
-    let app = CompleteOauth { access, random: Arc::new(SystemRandom) };
+    let webhooks = Arc::new(SqsWebhookQueue::new(clients::sqs(&sdk), config.webhooks_queue));
+    let app = CompleteOauth { access, random: Arc::new(SystemRandom), webhooks };
     let callback = Arc::new(Callback { app, return_origin: config.return_origin });
     // The route is public: there is no claim to read.
     let edge = Edge { store_claim: String::new(), clock, metrics };

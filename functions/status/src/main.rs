@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use shared::adapters::clients;
-use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoRuns};
+use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks, DynamoRuns};
 use shared::adapters::system::SystemClock;
 use shared::app::status::{Needs, Status};
 use shared::lambda::config::{self, environment};
@@ -19,9 +19,10 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let tables = clients::dynamodb(&clients::sdk_config().await);
     let clock = Arc::new(SystemClock);
     let app = Arc::new(Status {
-        connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table)),
+        connectors: Arc::new(DynamoConnectors::new(tables.clone(), config.connectors_table.clone())),
         history: Arc::new(DynamoHistory::new(tables.clone(), config.history_table)),
-        runs: Arc::new(DynamoRuns::new(tables, config.runs_table, clock.clone())),
+        runs: Arc::new(DynamoRuns::new(tables.clone(), config.runs_table, clock.clone())),
+        hooks: Arc::new(DynamoHooks::new(tables, config.connectors_table)),
         clock: clock.clone(),
         needs: Needs::of(&Shopify::new()),
     });

@@ -4,9 +4,10 @@ use std::error::Error;
 use std::sync::Arc;
 
 use shared::adapters::clients;
-use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks, DynamoRuns};
+use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks, DynamoPersonal, DynamoRuns};
 use shared::adapters::secrets::SecretsVault;
-use shared::adapters::system::SystemClock;
+use shared::adapters::sqs::SqsStepQueue;
+use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::app::access::Access;
 use shared::app::webhooks::WebhookStep;
 use shared::lambda::config::{self, environment};
@@ -31,7 +32,14 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: clock.clone(),
         metrics: metrics::of_this_function(clock.clone()),
     };
-    let app =
-        Arc::new(WebhookStep { access, runs: Arc::new(DynamoRuns::new(tables, config.runs_table, clock)) });
+    let app = Arc::new(WebhookStep {
+        access,
+        webhooks: shopify,
+        runs: Arc::new(DynamoRuns::new(tables.clone(), config.runs_table.clone(), clock)),
+        steps: Arc::new(SqsStepQueue::new(clients::sqs(&sdk), config.import_steps_queue)),
+        personal: Arc::new(DynamoPersonal::new(tables, config.runs_table, config.catalog_table)),
+        random: Arc::new(SystemRandom),
+        public_base_url: config.webhooks_base_url,
+    });
     webhooks::serve(app).await
 }

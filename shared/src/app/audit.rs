@@ -1,9 +1,10 @@
 //! Who acts, and what is put down about it.
 
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::connection::{Connector, HistoryAction, HistoryEntry, Reason};
-use crate::domain::ids::{ShopDomain, StoreId};
+use crate::domain::ids::{ProviderId, ShopDomain, StoreId};
 
 /// Who asks for something, as the authorizer and the gateway know them.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +53,7 @@ pub(super) fn entry(connector: &Connector, event: Event<'_>) -> HistoryEntry {
         shop: event.shop.cloned(),
         reason: event.reason,
         scopes: None,
+        detail: None,
     }
 }
 
@@ -60,12 +62,41 @@ pub(super) fn entry_after(connector: &Connector, event: Event<'_>) -> HistoryEnt
     entry(&Connector { revision: connector.revision + 1, ..connector.clone() }, event)
 }
 
+/// The entry about something that a message told, whatever became of the connector since. Its id follows from the
+/// message's, so that a message that comes again tells it once.
+pub(super) fn told(
+    store: &StoreId,
+    provider: ProviderId,
+    message: &str,
+    at: Timestamp,
+    event: Event<'_>,
+) -> HistoryEntry {
+    let mut hash = Sha256::new();
+    for part in [store.as_str(), provider.as_str(), message, event.action.as_str()] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let mut tail = [0; 10];
+    tail.copy_from_slice(&hash.finalize()[..10]);
+    let millis = u64::try_from(at.as_millisecond()).unwrap_or_default();
+    HistoryEntry {
+        store: store.clone(),
+        provider,
+        id: uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid().simple().to_string(),
+        at,
+        actor: event.actor.to_owned(),
+        origin: event.origin.map(str::to_owned),
+        action: event.action,
+        shop: event.shop.cloned(),
+        reason: event.reason,
+        scopes: None,
+        detail: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::domain::ids::ProviderId;
 
     #[test]
     fn entries_are_ordered_by_time_and_revision_and_repeat_themselves() {

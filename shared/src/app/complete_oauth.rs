@@ -15,6 +15,7 @@ use super::audit::{Actor, Event, entry};
 use super::configure::{ATTEMPTS, cookie_name, hash};
 use super::error::{AppError, ErrorKind};
 use super::live::{Arriving, CLAIM_LIFE};
+use super::webhooks::subscribe;
 use crate::domain::connection::{
     Attempt, Connector, HistoryAction, Installation, Method, PendingConnect, Reason,
 };
@@ -23,6 +24,7 @@ use crate::ports::provider::{
     AppSecret, Callback, CallbackRefusal, ProviderError, ShopAccess, ShopProfile, TokenGrant,
 };
 use crate::ports::time::Random;
+use crate::ports::webhooks::WebhookQueue;
 use crate::ports::{PortError, chain};
 
 /// Everything that completing a connect attempt may use.
@@ -31,6 +33,8 @@ pub struct CompleteOauth {
     pub access: Access,
     /// Chance.
     pub random: Arc<dyn Random>,
+    /// Where the shop is asked to tell us what happens in it.
+    pub webhooks: Arc<dyn WebhookQueue>,
 }
 
 /// A callback as it came.
@@ -195,16 +199,24 @@ impl CompleteOauth {
             })?;
             let installation = self.inspect(pending, &install, &grant, now).await?;
             self.access.keep(arriving, &stored(grant, now)).await?;
-            Ok(self.access.go_live(arriving, &installation).await?)
+            let ends = self.access.go_live(arriving, &installation).await?;
+            Ok((installation, ends))
         };
-        let ends = match live.await {
-            Ok(ends) => ends,
+        let (installation, ends) = match live.await {
+            Ok(live) => live,
             Err(failed) => {
                 self.access.give_up(arriving).await;
                 return Err(failed);
             }
         };
         tracing::info!(shop.domain = %shop, install.id = %install, "connected");
+        let now = self.access.clock.now();
+        if let Err(error) =
+            subscribe::ask(self.webhooks.as_ref(), &pending.store, provider, &installation, now).await
+        {
+            // The card says so.
+            tracing::warn!(cause = %error, install.id = %install, "the shop is asked later to tell us");
+        }
         for end in ends {
             // It is on the list: what cannot be done now is done later.
             if let Err(error) = self.access.tie_up(&end).await {

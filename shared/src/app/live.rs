@@ -54,6 +54,8 @@ impl Access {
         installation: &Installation,
     ) -> Result<Vec<LooseEnd>, AppError> {
         let (store, provider) = (arriving.actor.store, arriving.provider);
+        // Before it is live: what the platform sends about the shop as a whole finds its stores by this.
+        self.hooks.note_shop(provider, installation.shop_id, store).await?;
         let mut seen = None;
         for _ in 0..ATTEMPTS {
             let loaded = self.connectors.load(store, provider).await?;

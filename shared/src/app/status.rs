@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::error::AppError;
 use crate::domain::connection::{
-    Connector, ConnectorState, HistoryAction, Installation, Reason, ScopeChange,
+    Connector, ConnectorState, HistoryAction, Installation, Method, Reason, ScopeChange,
 };
 use crate::domain::history::{ChainedEntry, verify_part};
 use crate::domain::ids::{ProviderId, StoreId};
@@ -20,6 +20,7 @@ use crate::ports::connectors::{ConnectorStore, History};
 use crate::ports::provider::{Connect, Extract};
 use crate::ports::runs::RunStore;
 use crate::ports::time::Clock;
+use crate::ports::webhooks::{HookStore, Signals};
 
 /// The age from which a resource's data count as stale.
 const FRESH_FOR: Duration = Duration::from_secs(24 * 3_600);
@@ -62,6 +63,8 @@ pub struct Status {
     pub history: Arc<dyn History>,
     /// Runs.
     pub runs: Arc<dyn RunStore>,
+    /// What shops told us.
+    pub hooks: Arc<dyn HookStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What scopes are good for.
@@ -208,6 +211,9 @@ pub struct Freshness {
     /// Seconds since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<u64>,
+    /// When the shop last told of a change since then, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<String>,
     /// Seconds from which they count as stale.
     pub target_seconds: u64,
     /// Whether they are younger than that.
@@ -219,7 +225,8 @@ pub struct Freshness {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Suggestion {
     /// The stable code: `connect`, `finish_connecting`, `check_callback_url`, `reconnect`, `grant_scope`,
-    /// `disconnect_elsewhere`, `check_app_credentials`, `check_shop`, `first_import` or `rerun`.
+    /// `disconnect_elsewhere`, `check_app_credentials`, `check_shop`, `first_import`, `rerun` or
+    /// `webhooks_pending`.
     pub code: &'static str,
     /// What and why, in a sentence.
     pub detail: String,
@@ -294,6 +301,9 @@ pub struct ShownEntry {
     /// How the scopes changed, where they did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<ShownScopeChange>,
+    /// What was found or done, by number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// How the scopes changed.
@@ -336,6 +346,7 @@ impl From<ChainedEntry> for ShownEntry {
                 lost: names(&lost),
                 gained: names(&gained),
             }),
+            detail: entry.detail,
         }
     }
 }
@@ -366,7 +377,11 @@ impl Status {
         let loaded = self.connectors.load(store, provider).await?;
         let connector = loaded.unwrap_or_else(|| Connector::new(store.clone(), provider, now));
         let runs = self.runs.list(store, provider, None, RUNS_BACK).await?.items;
-        Ok(self.draw(&connector, store_name, &runs, now))
+        let signals = match &connector.installation {
+            Some(used) => self.hooks.signals(store, provider, used.shop_id).await?,
+            None => Signals::default(),
+        };
+        Ok(self.draw(&connector, store_name, &runs, &signals, now))
     }
 
     /// What happened to a connector, newest first, with the proof that nobody changed it since.
@@ -388,18 +403,25 @@ impl Status {
         Ok(HistoryPage { items, intact: proof.is_ok(), next_cursor: page.next })
     }
 
-    fn draw(&self, connector: &Connector, store_name: Option<&str>, runs: &[Run], now: Timestamp) -> Card {
+    fn draw(
+        &self,
+        connector: &Connector,
+        store_name: Option<&str>,
+        runs: &[Run],
+        signals: &Signals,
+        now: Timestamp,
+    ) -> Card {
         let installation = connector.installation.as_ref();
         let state = connector.state();
         let granted = installation.map(|used| used.scopes.clone()).unwrap_or_default();
         let capabilities = self.capabilities(&granted, installation.is_some(), state);
         let scopes = self.scopes(&granted);
-        let freshness = self.freshness(installation, runs, now);
+        let freshness = self.freshness(installation, runs, signals, now);
         let last_run = runs.first();
         let moved_at = last_run
             .filter(|run| installation.is_some_and(|used| used.id == run.install))
             .map(|run| run.updated_at);
-        let suggestions = suggest(connector, &scopes, &freshness, last_run);
+        let suggestions = suggest(connector, &scopes, &freshness, signals, last_run);
         Card {
             provider: connector.provider,
             store: ShownStore { id: connector.store.to_string(), name: store_name.map(str::to_owned) },
@@ -463,7 +485,13 @@ impl Status {
         ShownScopes { granted: names(granted), missing }
     }
 
-    fn freshness(&self, installation: Option<&Installation>, runs: &[Run], now: Timestamp) -> Vec<Freshness> {
+    fn freshness(
+        &self,
+        installation: Option<&Installation>,
+        runs: &[Run],
+        signals: &Signals,
+        now: Timestamp,
+    ) -> Vec<Freshness> {
         // Runs come newest first, so the first that fits is the newest.
         let imports = |resource: Wanted| {
             runs.iter().find(|run| {
@@ -481,6 +509,9 @@ impl Status {
                 resource: *resource,
                 imported_at: imported_at.map(|at| at.to_string()),
                 age_seconds: age,
+                changed_at: imported_at
+                    .and_then(|imported| signals.changed.get(resource).filter(|at| **at > imported))
+                    .map(|at| at.to_string()),
                 target_seconds: FRESH_FOR.as_secs(),
                 fresh: age.is_some_and(|age| age <= FRESH_FOR.as_secs()),
             }
@@ -493,6 +524,7 @@ fn suggest(
     connector: &Connector,
     scopes: &ShownScopes,
     freshness: &[Freshness],
+    signals: &Signals,
     last_run: Option<&Run>,
 ) -> Vec<Suggestion> {
     let mut list = Vec::new();
@@ -529,10 +561,29 @@ fn suggest(
         );
     }
     if connector.state() == ConnectorState::Live {
+        let told = connector.installation.as_ref().is_some_and(|used| {
+            used.method != Method::Oauth
+                || signals.subscribed.as_ref().is_some_and(|(install, _)| *install == used.id)
+        });
+        let changed: Vec<Wanted> =
+            freshness.iter().filter(|data| data.changed_at.is_some()).map(|data| data.resource).collect();
         if last_run.is_none() {
             add("first_import", "Preview an import to see what would come over.".to_owned());
         } else if freshness.iter().any(|data| !data.fresh && data.imported_at.is_some()) {
             add("rerun", "Some data are more than a day old. Run the import again.".to_owned());
+        } else if !changed.is_empty() {
+            let changed = listed(&changed);
+            add(
+                "rerun",
+                format!("Changed in the shop since the last import: {changed}. Run the import again."),
+            );
+        }
+        if !told {
+            add(
+                "webhooks_pending",
+                "The shop does not tell us of changes yet; imports work without. If this stays, connect again."
+                    .to_owned(),
+            );
         }
     }
     list

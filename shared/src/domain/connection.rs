@@ -347,6 +347,16 @@ pub enum HistoryAction {
     Uninstalled,
     /// The merchant disconnected.
     Disconnected,
+    /// The shop changed its name, domain, plan or currency.
+    ShopChanged,
+    /// A customer of the shop asked what is kept about them.
+    DataRequested,
+    /// What was kept about a customer of the shop was erased.
+    CustomerErased,
+    /// What identified a shop that left was erased.
+    ShopErased,
+    /// A shop was to be erased and is connected.
+    ErasureNotApplicable,
 }
 
 impl HistoryAction {
@@ -360,6 +370,11 @@ impl HistoryAction {
             Self::ScopesChanged => "scopes_changed",
             Self::Uninstalled => "uninstalled",
             Self::Disconnected => "disconnected",
+            Self::ShopChanged => "shop_changed",
+            Self::DataRequested => "data_requested",
+            Self::CustomerErased => "customer_erased",
+            Self::ShopErased => "shop_erased",
+            Self::ErasureNotApplicable => "erasure_not_applicable",
         }
     }
 }
@@ -387,6 +402,8 @@ pub struct HistoryEntry {
     pub reason: Option<Reason>,
     /// How the scopes changed, where they did.
     pub scopes: Option<ScopeChange>,
+    /// What was found or done, by number alone; nothing about a person.
+    pub detail: Option<String>,
 }
 
 #[cfg(test)]

@@ -101,6 +101,9 @@ fn hash(seq: u64, prev: ChainHash, entry: &HistoryEntry) -> ChainHash {
         put("scopes_lost", scopes.lost.to_string().as_bytes());
         put("scopes_gained", scopes.gained.to_string().as_bytes());
     }
+    if let Some(detail) = &entry.detail {
+        put("detail", detail.as_bytes());
+    }
     ChainHash(hash.finalize().into())
 }
 
@@ -158,6 +161,7 @@ mod tests {
             shop: None,
             reason: None,
             scopes: None,
+            detail: None,
         }
     }
 
@@ -182,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_was_altered_is_found_whatever_it_is() {
-        let changes: [fn(&mut ChainedEntry); 13] = [
+        let changes: [fn(&mut ChainedEntry); 14] = [
             |it| it.entry.store = StoreId::for_test("st-2").unwrap(),
             |it| it.entry.id = "other".to_owned(),
             |it| it.entry.at += std::time::Duration::from_nanos(1),
@@ -192,6 +196,7 @@ mod tests {
             |it| it.entry.shop = Some(ShopDomain::accepted("acme.example".to_owned())),
             |it| it.entry.reason = Some(Reason::StateExpired),
             |it| it.entry.scopes = Some(ScopeChange::default()),
+            |it| it.entry.detail = Some("erased".to_owned()),
             |it| {
                 it.entry.scopes =
                     Some(ScopeChange { lost: Scopes::parse("read_products"), gained: Scopes::default() });

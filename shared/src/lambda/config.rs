@@ -141,6 +141,8 @@ pub struct OauthCallback {
     pub install_secret_prefix: String,
     /// Name of the secret of our app.
     pub app_secret_id: String,
+    /// Address of the queue of webhooks.
+    pub webhooks_queue: String,
     /// Where the merchant's workspace is.
     pub return_origin: Url,
 }
@@ -153,11 +155,13 @@ impl OauthCallback {
         let history_table = from.text("HISTORY_TABLE");
         let install_secret_prefix = from.text("INSTALL_SECRET_PREFIX");
         let app_secret_id = from.text("APP_SECRET_ID");
+        let webhooks_queue = from.text("WEBHOOKS_QUEUE");
         let config = from.base_url("RETURN_ORIGIN").map(|return_origin| Self {
             connectors_table,
             history_table,
             install_secret_prefix,
             app_secret_id,
+            webhooks_queue,
             return_origin,
         });
         from.finish(config)
@@ -323,24 +327,40 @@ pub struct WebhookStep {
     pub history_table: String,
     /// Table of runs.
     pub runs_table: String,
+    /// Table of eshopOS records.
+    pub catalog_table: String,
+    /// Address of the queue of import steps.
+    pub import_steps_queue: String,
     /// Prefix of the names of token secrets.
     pub install_secret_prefix: String,
     /// Name of the secret of our app.
     pub app_secret_id: String,
+    /// Where shops reach this API.
+    pub webhooks_base_url: Url,
 }
 
 impl WebhookStep {
     /// Reads it.
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut from = Reader::new(lookup);
-        let config = Self {
-            connectors_table: from.text("CONNECTORS_TABLE"),
-            history_table: from.text("HISTORY_TABLE"),
-            runs_table: from.text("RUNS_TABLE"),
-            install_secret_prefix: from.text("INSTALL_SECRET_PREFIX"),
-            app_secret_id: from.text("APP_SECRET_ID"),
-        };
-        from.finish(Some(config))
+        let connectors_table = from.text("CONNECTORS_TABLE");
+        let history_table = from.text("HISTORY_TABLE");
+        let runs_table = from.text("RUNS_TABLE");
+        let catalog_table = from.text("CATALOG_TABLE");
+        let import_steps_queue = from.text("IMPORT_STEPS_QUEUE");
+        let install_secret_prefix = from.text("INSTALL_SECRET_PREFIX");
+        let app_secret_id = from.text("APP_SECRET_ID");
+        let config = from.base_url("WEBHOOKS_BASE_URL").map(|webhooks_base_url| Self {
+            connectors_table,
+            history_table,
+            runs_table,
+            catalog_table,
+            import_steps_queue,
+            install_secret_prefix,
+            app_secret_id,
+            webhooks_base_url,
+        });
+        from.finish(config)
     }
 }
 

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use super::faults::Faults;
 use crate::adapters::webhook_queue;
 use crate::domain::ids::{InstallId, ProviderId, ShopId, StoreId};
+use crate::domain::notice::Person;
 use crate::domain::run::Wanted;
 use crate::ports::PortError;
-use crate::ports::webhooks::{Hook, HookStore, Signals, WebhookMessage, WebhookQueue};
+use crate::ports::webhooks::{Held, Hook, HookStore, PersonalData, Signals, WebhookMessage, WebhookQueue};
 
 const SERVICE: &str = "connectors";
 
@@ -218,5 +219,64 @@ impl WebhookQueue for FakeWebhookQueue {
             Ok(())
         };
         self.faults.port("queue", "webhooks.send", send).await
+    }
+}
+
+/// What is kept about people, in memory: so many items for a customer of a shop.
+#[derive(Default)]
+pub struct FakePersonal {
+    faults: Faults,
+    items: Mutex<BTreeMap<(StoreId, u64), u64>>,
+}
+
+impl FakePersonal {
+    /// Nothing about anyone.
+    pub fn new(faults: Faults) -> Self {
+        Self { faults, items: Mutex::default() }
+    }
+
+    fn items(&self) -> MutexGuard<'_, BTreeMap<(StoreId, u64), u64>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps so many items about a customer.
+    pub fn keep(&self, store: &StoreId, customer: u64, items: u64) {
+        self.items().insert((store.clone(), customer), items);
+    }
+
+    /// How many items are kept about a customer.
+    pub fn kept(&self, store: &StoreId, customer: u64) -> u64 {
+        self.items().get(&(store.clone(), customer)).copied().unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl PersonalData for FakePersonal {
+    async fn held(
+        &self,
+        store: &StoreId,
+        _provider: ProviderId,
+        _shop: ShopId,
+        person: &Person,
+    ) -> Result<Vec<Held>, PortError> {
+        let held = || {
+            let items = person.customer.map_or(0, |customer| self.kept(store, customer));
+            Ok(vec![Held { table: "runs", items }])
+        };
+        self.faults.port("runs", "personal.held", held).await
+    }
+
+    async fn erase(
+        &self,
+        store: &StoreId,
+        _provider: ProviderId,
+        _shop: ShopId,
+        person: &Person,
+    ) -> Result<Vec<Held>, PortError> {
+        let erase = || {
+            let erased = person.customer.and_then(|customer| self.items().remove(&(store.clone(), customer)));
+            Ok(vec![Held { table: "runs", items: erased.unwrap_or_default() }])
+        };
+        self.faults.port("runs", "personal.erase", erase).await
     }
 }

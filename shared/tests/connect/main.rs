@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where the world is not as it set it up")]
 
 mod card;
+mod compliance;
 mod credentials;
 mod disconnect;
 mod events;
@@ -15,6 +16,7 @@ mod refresh;
 mod replace;
 mod rotate;
 mod sweep;
+mod told;
 mod uninstalled;
 mod webhooks;
 mod world;

@@ -8,6 +8,7 @@ use shared::app::webhooks::WebhookStep;
 use shared::domain::connection::{ConnectorState, HistoryAction, Reason};
 use shared::lambda::webhooks::webhook_step;
 use shared::testkit::faults::Fault;
+use url::Url;
 
 use crate::disconnect::importing;
 use crate::webhooks::{KEY, posted};
@@ -15,7 +16,15 @@ use crate::world::{PROVIDER, World, domain, outcome, store};
 
 impl World {
     pub fn webhook_step(&self) -> Arc<WebhookStep> {
-        Arc::new(WebhookStep { access: self.access(), runs: Arc::new(self.runs.clone()) })
+        Arc::new(WebhookStep {
+            access: self.access(),
+            webhooks: self.shop.clone(),
+            runs: Arc::new(self.runs.clone()),
+            steps: Arc::new(self.steps.clone()),
+            personal: self.personal.clone(),
+            random: self.random.clone(),
+            public_base_url: Url::parse("https://api.eshop.example").unwrap(),
+        })
     }
 }
 

@@ -32,7 +32,7 @@ use shared::testkit::connect_shop::FakeShop;
 use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
-use shared::testkit::hooks::{FakeHooks, FakeWebhookQueue};
+use shared::testkit::hooks::{FakeHooks, FakePersonal, FakeWebhookQueue};
 use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
@@ -53,7 +53,9 @@ pub struct World {
     pub metrics: FakeMetrics,
     pub hooks: Arc<FakeHooks>,
     pub webhook_queue: Arc<FakeWebhookQueue>,
-    random: Arc<SeededRandom>,
+    pub steps: FakeQueue,
+    pub personal: Arc<FakePersonal>,
+    pub random: Arc<SeededRandom>,
 }
 
 /// A browser: it keeps the cookies that it was sent.
@@ -127,6 +129,8 @@ impl World {
         shop.open(profile("beta", 1_002, SCOPES));
         Self {
             clock: clock.clone(),
+            steps: FakeQueue::new(clock.clone(), faults.clone()),
+            personal: Arc::new(FakePersonal::new(faults.clone())),
             metrics: FakeMetrics::default(),
             connectors: Arc::new(FakeConnectors::new(faults.clone())),
             vault: Arc::new(FakeVault::new(app, faults.clone())),
@@ -171,7 +175,11 @@ impl World {
 
     pub fn callback(&self) -> Arc<Callback> {
         Arc::new(Callback {
-            app: CompleteOauth { access: self.access(), random: self.random.clone() },
+            app: CompleteOauth {
+                access: self.access(),
+                random: self.random.clone(),
+                webhooks: self.webhook_queue.clone(),
+            },
             return_origin: Url::parse("https://workspace.eshop.example").unwrap(),
         })
     }
@@ -193,6 +201,7 @@ impl World {
             connectors: self.connectors.clone(),
             history: self.connectors.clone(),
             runs: Arc::new(self.runs.clone()),
+            hooks: self.hooks.clone(),
             clock: Arc::new(self.clock.clone()),
             needs,
         })

@@ -176,6 +176,8 @@ pub struct EntryV1 {
     reason: Option<Reason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scopes: Option<ScopeChangeV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -199,6 +201,7 @@ impl EntryV1 {
                 lost: scopes.lost.to_string(),
                 gained: scopes.gained.to_string(),
             }),
+            detail: entry.detail.clone(),
         }
     }
 
@@ -218,6 +221,7 @@ impl EntryV1 {
                 lost: Scopes::parse(&scopes.lost),
                 gained: Scopes::parse(&scopes.gained),
             }),
+            detail: self.detail,
         }
     }
 }

@@ -4,12 +4,18 @@
 //! on it asks the shop again with the installation's own token. Every effect can be repeated; that a message was dealt
 //! with is noted after its effects.
 
+mod compliance;
+mod hints;
 mod receive;
+mod reread;
+pub(super) mod subscribe;
 mod uninstalled;
 
 pub use receive::ReceiveWebhook;
 
 use std::sync::Arc;
+
+use url::Url;
 
 use super::access::{Access, NoToken};
 use super::error::AppError;
@@ -17,9 +23,11 @@ use super::import::Disposition;
 use crate::domain::connection::{Connector, Installation};
 use crate::domain::ids::ProviderId;
 use crate::domain::notice::Notice;
-use crate::ports::provider::{ProviderError, ShopAccess, ShopProfile};
+use crate::ports::provider::{ProviderError, ShopAccess, ShopProfile, Webhooks};
+use crate::ports::queue::StepQueue;
 use crate::ports::runs::RunStore;
-use crate::ports::webhooks::{Owner, Task, WebhookMessage};
+use crate::ports::time::Random;
+use crate::ports::webhooks::{Owner, PersonalData, Task, WebhookMessage};
 
 /// Who acts, in the history.
 const ACTOR: &str = "webhook";
@@ -28,8 +36,18 @@ const ACTOR: &str = "webhook";
 pub struct WebhookStep {
     /// Connectors, history, tokens, the platform, the time.
     pub access: Access,
-    /// Runs to stop.
+    /// The platform's side of it.
+    pub webhooks: Arc<dyn Webhooks>,
+    /// Runs to stop or to wake.
     pub runs: Arc<dyn RunStore>,
+    /// The steps of runs.
+    pub steps: Arc<dyn StepQueue>,
+    /// What is kept about people.
+    pub personal: Arc<dyn PersonalData>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// Where this API is reached.
+    pub public_base_url: Url,
 }
 
 impl WebhookStep {
@@ -55,12 +73,45 @@ impl WebhookStep {
     }
 
     async fn act(&self, message: &WebhookMessage) -> Result<(), AppError> {
-        let (Some(owner), Task::Notice(notice)) = (&message.owner, &message.task) else {
+        let notice = match (&message.task, &message.owner) {
+            (Task::Notice(notice), _) => notice,
+            (Task::Subscribe, Some(owner)) => return self.subscribe(message.provider, owner).await,
+            (Task::Subscribe, None) => return Err(unowned()),
+        };
+        match notice {
+            Notice::DataRequested { shop, request, person } => {
+                self.data_requested(message, *shop, *request, person).await
+            }
+            Notice::EraseCustomer { shop, person } => self.erase_customer(message, *shop, person).await,
+            Notice::EraseShop { shop } => self.erase_shop(message, *shop).await,
+            for_one => {
+                let owner = message.owner.as_ref().ok_or_else(unowned)?;
+                self.act_for(message, owner, for_one).await
+            }
+        }
+    }
+
+    async fn act_for(
+        &self,
+        message: &WebhookMessage,
+        owner: &Owner,
+        notice: &Notice,
+    ) -> Result<(), AppError> {
+        if *notice == Notice::Uninstalled {
+            return self.uninstalled(message.provider, owner).await;
+        }
+        let Some((_, installation)) = self.in_use(message.provider, owner).await? else {
+            tracing::info!(install.id = %owner.install, "told by an installation that is over");
             return Ok(());
         };
         match notice {
-            Notice::Uninstalled => self.uninstalled(message.provider, owner).await,
-            _ => Ok(()),
+            Notice::FeedFinished { handle } => self.wake_run(message.provider, owner, handle).await,
+            Notice::CatalogueChanged { what } => {
+                let (store, at) = (&owner.store, message.at);
+                let shop = installation.shop_id;
+                Ok(self.access.hooks.note_change(store, message.provider, shop, *what, at).await?)
+            }
+            _ => self.reread(message, owner, &installation).await,
         }
     }
 
@@ -103,6 +154,10 @@ impl WebhookStep {
         // One fresh token after the other is rejected: the shop is not in order, the installation may well be.
         Err(ProviderError::Unavailable { source: None }.into())
     }
+}
+
+fn unowned() -> AppError {
+    AppError::bug("a message for one installation names none")
 }
 
 fn name(task: &Task) -> &'static str {

@@ -258,6 +258,7 @@ fn entry(store: &StoreId, second: u64) -> HistoryEntry {
         shop: Some(samples::shop()),
         reason: Some(Reason::MissingScopes),
         scopes: Some(ScopeChange { lost: Scopes::parse("read_a,read_b"), gained: Scopes::default() }),
+        detail: Some("runs 0".to_owned()),
     }
 }
 

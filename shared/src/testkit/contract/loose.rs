@@ -49,6 +49,7 @@ async fn a_loose_end_reads_back_until_it_is_struck_out(connectors: &dyn Connecto
         shop: Some(shop.clone()),
         reason: Some(Reason::Disconnected),
         scopes: None,
+        detail: None,
     });
     connectors.put_loose_end(&end).await?;
     let second = samples::loose_end(&store, &shop, &samples::install(), 10);
