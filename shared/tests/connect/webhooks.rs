@@ -276,11 +276,11 @@ async fn a_service_that_does_not_answer_lets_the_shop_send_again() {
     assert_eq!(sent(&world, plain("products/update")).await.0, 200);
     let calls = world.faults.calls()[from..].to_vec();
     assert_eq!(calls, ["vault.app_secret", "hooks.find", "webhooks.send"]);
-    for call in 0..calls.len() {
+    for (call, name) in calls.into_iter().enumerate() {
         let world = listening().await;
         let from = world.faults.calls().len();
         world.faults.at(from + call, Fault::FailBefore);
-        assert_eq!(sent(&world, plain("products/update")).await, (503, vec![]), "{}", calls[call]);
+        assert_eq!(sent(&world, plain("products/update")).await, (503, vec![]), "{name}");
         assert_eq!(sent(&world, plain("products/update")).await.1.len(), 1);
     }
 }
