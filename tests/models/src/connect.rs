@@ -1,29 +1,32 @@
-//! Connecting a shop (`CompleteOauth`, `Disconnect`, `DynamoConnectors`): stores and browsers that begin attempts,
-//! shops that approve them, callbacks that come from any browser that can know them and come twice, handlers that may
-//! crash at every step, claims that run out.
+//! Connecting a shop and ending it (`CompleteOauth`, `Access::go_live`, `Access::tie_up`, `Disconnect`,
+//! `DynamoConnectors`): stores and browsers that begin attempts, shops that approve them, callbacks that come from any
+//! browser that can know them and come twice, handlers that may crash at every step, claims that run out, loose ends
+//! that a sweeper ties up.
 //!
-//! Store 0 is honest. Store 1 is not: its owner begins attempts, has others approve them, and has others' browsers
-//! open the callbacks that it knows.
+//! Every store may be hostile: it has others approve its attempts, and others' browsers open the callbacks that it
+//! knows.
 
+mod cases;
 mod handler;
 mod properties;
 mod state;
+mod tie;
 
 use stateright::{Model, Property};
 
-use crate::Case;
+pub(crate) use cases::cases;
 use handler::{At, Handler, Seen};
-
-const MODEL: &str = "connect";
+use tie::Tie;
 
 /// How connecting is done. The first is the code as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Design {
     #[default]
     Ours,
-    /// A claim knows every attempt that counts on it and is freed with the last; an attempt whose outcome is unknown
-    /// changes the connector first, so that its write can no longer arrive, and then takes back what it left.
-    Counted,
+    /// A claim knows every attempt that counts on it, and is freed or closed with the last. A loose end is taken by one
+    /// at a time, who strikes out only what was read. An attempt that failed steps back from the claim, then looks once
+    /// more whether it is live by now.
+    Mended,
     /// A state is bound to its store, and no cookie to the browser.
     NoCookie,
     /// The state is read, then deleted.
@@ -40,6 +43,10 @@ pub(crate) enum Design {
     ClaimNotChecked,
     /// The connector goes live, then the token is stored.
     TokenLast,
+    /// A token is stored that stands on no list.
+    NotListed,
+    /// The app is removed from a shop whoever has it by now.
+    RemovedWithoutClosing,
 }
 
 /// What is explored.
@@ -52,8 +59,13 @@ pub(crate) struct Connect {
     lost_answers: bool,
     /// Whether the write that makes live may arrive after it was given up.
     late_writes: bool,
-    /// Whether a shop must be safe from others also when its claim was freed under an attempt of the same store.
-    crowded: bool,
+    /// Whether the sweeper works beside handlers, or only when none is under way.
+    sweeps_beside: bool,
+    /// Crashes of the sweeper, and shops that do not answer when the app is to be removed.
+    mishaps: u8,
+    /// Whether everything has to hold also where a claim was freed under an attempt of the same store, where two put an
+    /// install away at once, and where a loose end was struck out by someone who had read the one before it.
+    gaps: bool,
     starts: Vec<Start>,
 }
 
@@ -65,22 +77,13 @@ struct Start {
     disconnects: u8,
 }
 
-/// A state in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Token {
-    NotBegun,
-    Waiting,
-    Used,
-}
-
 /// An attempt of a store, begun in its owner's browser.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Attempt {
     store: u8,
     shop: u8,
-    state: Token,
-    /// The browser in which the shop was told yes.
-    approved_in: Option<u8>,
+    /// Whether its state still waits in the table.
+    waiting: bool,
     exchanges: u8,
 }
 
@@ -90,6 +93,8 @@ pub(crate) struct Claim {
     store: u8,
     install: u8,
     phase: Phase,
+    /// Whether the install is being put away.
+    closing: bool,
     /// Only where they are counted: the attempts that count on it.
     holders: u8,
 }
@@ -105,10 +110,8 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Disconnect {
     Idle,
-    Uninstall { install: u8 },
-    DeleteToken { install: u8 },
-    Release { install: u8 },
-    Save { install: Option<u8>, stale: bool },
+    LetGo { install: u8, stale: bool },
+    TieUp(Tie),
 }
 
 /// Everything there is. An install is known by the number of the handler that made it; two numbers for each attempt,
@@ -120,23 +123,37 @@ pub(crate) struct State {
     /// Of each store, the install in use.
     connectors: [Option<u8>; 2],
     claims: [Option<Claim>; 2],
+    /// Installs whose token is in the vault.
     vault: u8,
+    /// Installs on the list of loose ends, those among them whose app is to be removed, and those that are due.
+    listed: u8,
+    to_remove: u8,
+    due: u8,
+    /// Installs whose token the shop has given, and those whose token it no longer takes.
+    minted: u8,
+    killed: u8,
     /// The shop of the install that store 0 starts with.
     first_shop: u8,
     disconnect: Disconnect,
     disconnects_left: u8,
-    /// Installs that someone has begun to remove.
-    ending: u8,
+    sweeper: Option<Tie>,
+    mishaps_left: u8,
     /// A write that makes an install live and has not arrived yet; whether the connector has changed since.
     late: Option<(u8, bool)>,
     seen: properties::SeenSoFar,
 }
 
+/// Who ties up a loose end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    Handler(u8),
+    Disconnect,
+    Sweeper,
+}
+
 /// What can happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    Begin { attempt: u8 },
-    Approve { attempt: u8, browser: u8 },
     Callback { attempt: u8, browser: u8 },
     Step { handler: u8, at: At },
     Fail { handler: u8, at: At },
@@ -148,6 +165,10 @@ pub(crate) enum Action {
     AskToDisconnect,
     DisconnectStep { at: Disconnect },
     DisconnectCrashes { at: Disconnect },
+    Sweep { install: u8 },
+    SweeperStep { at: Tie },
+    SweeperCrashes { at: Tie },
+    ShopDoesNotAnswer { who: Who },
 }
 
 impl Model for Connect {
@@ -155,26 +176,18 @@ impl Model for Connect {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        self.starts.iter().map(State::new).collect()
+        self.starts.iter().map(|start| State::new(start, self.mishaps)).collect()
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        for (attempt, of) in (0_u8..).zip(&state.attempts) {
-            match (of.state, of.approved_in) {
-                (Token::NotBegun, _) => actions.push(Action::Begin { attempt }),
-                (_, None) => actions.extend([0, 1].map(|browser| Action::Approve { attempt, browser })),
-                (_, Some(approved_in)) => {
-                    // The dishonest one has others open what he knows; the honest one shows it to nobody.
-                    let knowing =
-                        [0, 1].into_iter().filter(|browser| approved_in == 1 || *browser == approved_in);
-                    let let_in = knowing.filter(|browser| self.lets_in(state, attempt, *browser));
-                    actions.extend(let_in.map(|browser| Action::Callback { attempt, browser }));
-                }
-            }
+        for attempt in (0_u8..).take(state.attempts.len()) {
+            // Whoever approves knows the callback; so any browser may bring one.
+            let let_in = [0, 1].into_iter().filter(|browser| self.lets_in(state, attempt, *browser));
+            actions.extend(let_in.map(|browser| Action::Callback { attempt, browser }));
         }
         for (handler, of) in (0_u8..).zip(&state.handlers) {
             let at = of.at;
-            if matches!(at, At::Idle | At::Done { .. }) {
+            if !at.under_way() {
                 continue;
             }
             actions.push(Action::Step { handler, at });
@@ -188,6 +201,9 @@ impl Model for Connect {
             if at == At::GoLive && self.late_writes && state.late.is_none() {
                 actions.push(Action::Delay { handler, at });
             }
+            if let At::TieUp(tie) = at {
+                self.mishaps(state, tie, Who::Handler(handler), actions);
+            }
         }
         for shop in 0..2_u8 {
             if self.may_run_out(state, shop) {
@@ -197,68 +213,69 @@ impl Model for Connect {
         if state.late.is_some() {
             actions.push(Action::LateWriteArrives);
         }
-        let at = state.disconnect;
-        if at != Disconnect::Idle {
-            actions.extend([Action::DisconnectStep { at }, Action::DisconnectCrashes { at }]);
-        } else if state.disconnects_left > 0 && state.connectors[0].is_some() {
-            actions.push(Action::AskToDisconnect);
+        self.disconnecting(state, actions);
+        match state.sweeper {
+            Some(at) => {
+                actions.push(Action::SweeperStep { at });
+                if state.mishaps_left > 0 {
+                    actions.push(Action::SweeperCrashes { at });
+                }
+                self.mishaps(state, at, Who::Sweeper, actions);
+            }
+            None if !self.sweeps_beside && state.busy() => {}
+            None => {
+                let due = (0..8)
+                    .filter(|install| state.is_due(*install, self.outlived, self.design == Design::Mended));
+                actions.extend(due.map(|install| Action::Sweep { install }));
+            }
         }
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Begin { attempt } => {
-                let attempt = &mut state.attempts[usize::from(attempt)];
-                attempt.state = Token::Waiting;
-                let store = attempt.store;
-                state.changed(store);
-            }
-            Action::Approve { attempt, browser } => {
-                state.attempts[usize::from(attempt)].approved_in = Some(browser);
-            }
             Action::Callback { attempt, browser } => state.receive(self.design, attempt, browser),
             Action::Step { handler, .. } => state.step(self.design, handler),
-            Action::Fail { handler, .. } => state.fail(handler),
+            Action::Fail { handler, .. } => state.give_up(self.design, handler),
             Action::Lose { handler, .. } => {
                 state.go_live(self.design, handler);
-                // Should it be disconnected before this one looks, nobody knows of the install before.
-                state.seen.left_over = true;
                 state.handlers[usize::from(handler)].at = At::FindOut;
             }
             Action::Delay { handler, .. } => {
-                state.seen.left_over = true;
                 state.late = Some((handler, state.handlers[usize::from(handler)].seen == Seen::Stale));
                 state.handlers[usize::from(handler)].at = At::FindOut;
             }
-            Action::Crash { handler, at } => {
-                state.seen.left_over |= at.retires();
-                state.handlers[usize::from(handler)].at = At::Done { refused: false };
-            }
+            Action::Crash { handler, .. } => state.end(handler),
             Action::LateWriteArrives => {
                 if let Some((handler, false)) = state.late.take() {
+                    let seen = state.handlers[usize::from(handler)].seen;
                     state.handlers[usize::from(handler)].seen = Seen::Fresh;
-                    state.go_live(self.design, handler);
+                    if !state.go_live(self.design, handler) {
+                        state.handlers[usize::from(handler)].seen = seen;
+                    }
                 }
             }
             Action::ClaimRunsOut { shop } => {
                 if let Some(claim) = &mut state.claims[usize::from(shop)] {
-                    claim.phase = Phase::Expired;
+                    (claim.phase, claim.holders) = (Phase::Expired, 0);
                 }
             }
             Action::AskToDisconnect => {
                 state.disconnects_left -= 1;
-                state.disconnect = match state.connectors[0] {
-                    Some(install) => Disconnect::Uninstall { install },
-                    None => Disconnect::Save { install: None, stale: false },
-                };
+                let install = state.connectors[0]?;
+                state.disconnect = Disconnect::LetGo { install, stale: false };
             }
-            Action::DisconnectStep { .. } => state.disconnect_step(),
-            Action::DisconnectCrashes { at } => {
-                state.seen.left_over |= !matches!(at, Disconnect::Uninstall { .. });
-                state.disconnect = Disconnect::Idle;
+            Action::DisconnectStep { .. } => state.disconnect_step(self.design),
+            Action::DisconnectCrashes { .. } => state.disconnect = Disconnect::Idle,
+            Action::Sweep { install } => state.sweeper = Some(state.tie(install)),
+            Action::SweeperStep { at } => state.sweeper = state.tie_up(self.design, at),
+            Action::SweeperCrashes { .. } => {
+                state.mishaps_left -= 1;
+                state.sweeper = None;
             }
+            Action::ShopDoesNotAnswer { who } => state.shop_does_not_answer(who),
         }
+        state.forget();
         Some(state)
     }
 
@@ -272,81 +289,35 @@ impl Connect {
     fn lets_in(&self, state: &State, attempt: u8, browser: u8) -> bool {
         let of = &state.attempts[usize::from(attempt)];
         let cookie = self.design == Design::NoCookie || browser == of.store;
-        cookie && of.state == Token::Waiting && state.free_handler(attempt).is_some()
+        cookie && of.waiting && state.free_handler(attempt).is_some()
     }
 
-    /// A pending claim outlives every handler that began before it.
+    /// A pending claim outlives every handler that began before it, and one that closes whoever closed it.
     fn may_run_out(&self, state: &State, shop: u8) -> bool {
         let Some(claim) = state.claims[usize::from(shop)] else { return false };
-        let under_way = state.handlers.iter().enumerate().any(|(handler, of)| {
+        let counted_on = state.handlers.iter().enumerate().any(|(handler, of)| {
             let attempt = &state.attempts[handler / 2];
             attempt.store == claim.store && attempt.shop == shop && of.at.has_claimed()
         });
-        claim.phase == Phase::Pending && (self.outlived || !under_way)
+        let closed = state.ties().any(|tie| tie.install == claim.install && tie.has_closed());
+        claim.phase == Phase::Pending && (self.outlived || !counted_on && !closed)
     }
-}
 
-/// The variants.
-pub(crate) fn cases() -> Vec<Case> {
-    let start =
-        |attempts: &[(u8, u8)], live, disconnects| Start { attempts: attempts.to_vec(), live, disconnects };
-    let race = start(&[(0, 0), (1, 0)], None, 1);
-    let tabs = start(&[(0, 0), (0, 0)], None, 1);
-    let reconnect = start(&[(0, 0), (1, 0)], Some(0), 2);
-    let two_tabs = start(&[(0, 0), (0, 0)], Some(0), 1);
-    let moving = start(&[(0, 1), (1, 0)], Some(0), 1);
-    let ours = Connect {
-        lost_answers: true,
-        starts: vec![race, tabs, reconnect, two_tabs, moving],
-        ..Connect::default()
-    };
-    let three = start(&[(0, 0), (0, 0), (1, 0)], None, 0);
-    let bad = |design| Connect { design, ..ours.clone() };
-    let case = |variant, must_fail, model| Case::new(MODEL, variant, must_fail, model);
-    vec![
-        case("two attempts, every start", None, ours.clone()),
-        case(
-            "three attempts, one shop",
-            None,
-            Connect { starts: vec![three.clone()], lost_answers: false, ..ours.clone() },
-        ),
-        case("claims run out under a handler", None, Connect { outlived: true, ..ours.clone() }),
-        // Two gaps that the code has; README.md says what they take.
-        case(
-            "gap: a claim freed under an attempt",
-            Some(properties::NOT_UNDER_ANOTHER),
-            Connect { crowded: true, ..ours.clone() },
-        ),
-        case(
-            "gap: live after it was given up",
-            Some(properties::LIVE_IS_WHOLE),
-            Connect { late_writes: true, ..ours.clone() },
-        ),
-        case("without the gaps", None, Connect { crowded: true, late_writes: true, ..bad(Design::Counted) }),
-        case(
-            "without the gaps, three attempts",
-            None,
-            Connect { crowded: true, starts: vec![three], lost_answers: false, ..bad(Design::Counted) },
-        ),
-        case("no cookie", Some(properties::SAME_BROWSER), bad(Design::NoCookie)),
-        case("state read, then deleted", Some(properties::ONE_EXCHANGE), bad(Design::ReadThenDelete)),
-        case(
-            "claim after the exchange",
-            Some(properties::LOSER_TRADES_NOTHING),
-            bad(Design::ClaimAfterExchange),
-        ),
-        case("live by two writes", Some(properties::LIVE_IS_WHOLE), bad(Design::TwoWrites)),
-        case("given up by the shop's name", Some(properties::LIVE_IS_WHOLE), bad(Design::GiveUpByShop)),
-        case(
-            "pending claims for the taking",
-            Some(properties::LOSER_TRADES_NOTHING),
-            bad(Design::NoExpiryCheck),
-        ),
-        case(
-            "live without asking for the claim",
-            Some(properties::ONE_STORE),
-            Connect { outlived: true, ..bad(Design::ClaimNotChecked) },
-        ),
-        case("token stored last", Some(properties::LIVE_IS_WHOLE), bad(Design::TokenLast)),
-    ]
+    fn disconnecting(&self, state: &State, actions: &mut Vec<Action>) {
+        let at = state.disconnect;
+        if at != Disconnect::Idle {
+            actions.extend([Action::DisconnectStep { at }, Action::DisconnectCrashes { at }]);
+        } else if state.disconnects_left > 0 && state.connectors[0].is_some() {
+            actions.push(Action::AskToDisconnect);
+        }
+        if let Disconnect::TieUp(tie) = at {
+            self.mishaps(state, tie, Who::Disconnect, actions);
+        }
+    }
+
+    fn mishaps(&self, state: &State, tie: Tie, who: Who, actions: &mut Vec<Action>) {
+        if tie.removes_now() && state.mishaps_left > 0 {
+            actions.push(Action::ShopDoesNotAnswer { who });
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The steps of one callback, one for each call that the code makes.
 
-use super::{Claim, Design, Phase, State, Token};
+use super::tie::Tie;
+use super::{Claim, Design, Phase, State};
 
 /// Where a handler is: the call that it makes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -14,6 +15,8 @@ pub(crate) enum At {
     Exchange,
     /// Look at the shop.
     Inspect,
+    /// Put the install on the list of loose ends.
+    List,
     StoreToken,
     /// Load the connector.
     Load,
@@ -24,19 +27,12 @@ pub(crate) enum At {
     StoreTokenLast,
     /// Read whether it is live, when no answer came.
     FindOut,
-    /// Out of the shop of the install before.
-    RetireUninstall,
-    RetireRelease,
-    RetireDelete,
-    /// Only where the connector is changed before anything is taken back.
-    Fence,
-    GiveUpDelete,
-    GiveUpRelease,
+    /// Only where the claim is freed by the shop's name.
+    FreeByShop,
+    TieUp(Tie),
     Note,
-    /// The end; refused where the shop was another's.
-    Done {
-        refused: bool,
-    },
+    /// The end.
+    Done,
 }
 
 /// What a handler knows of the connector.
@@ -58,7 +54,9 @@ pub(crate) struct Handler {
     pub browser: u8,
     pub seen: Seen,
     /// Whether it is refused once it has given up.
-    refused: bool,
+    pub refused: bool,
+    /// Whether it has given up.
+    failed: bool,
     /// The install that it took the place of.
     replaced: Option<u8>,
 }
@@ -66,12 +64,15 @@ pub(crate) struct Handler {
 impl At {
     /// Whether it may count on its claim.
     pub fn has_claimed(self) -> bool {
-        !matches!(self, Self::Idle | Self::DeleteState | Self::Claim | Self::Note | Self::Done { .. })
+        self.under_way()
+            && !matches!(
+                self,
+                Self::DeleteState | Self::Claim | Self::FreeByShop | Self::TieUp(_) | Self::Note
+            )
     }
 
-    /// Whether a crash here leaves something of the install before.
-    pub fn retires(self) -> bool {
-        matches!(self, Self::FindOut | Self::RetireUninstall | Self::RetireRelease | Self::RetireDelete)
+    pub fn under_way(self) -> bool {
+        !matches!(self, Self::Idle | Self::Done)
     }
 }
 
@@ -82,58 +83,72 @@ impl State {
         let at = match design {
             Design::ReadThenDelete => At::DeleteState,
             _ => {
-                self.attempts[usize::from(attempt)].state = Token::Used;
+                self.attempts[usize::from(attempt)].waiting = false;
                 first(design)
             }
         };
         self.handlers[usize::from(handler)] = Handler { at, browser, ..Handler::default() };
     }
 
-    /// The call of a handler does not succeed.
-    pub fn fail(&mut self, handler: u8) {
-        self.handlers[usize::from(handler)].at = At::GiveUpDelete;
+    /// A handler takes back what it has left.
+    pub fn give_up(&mut self, design: Design, handler: u8) {
+        let of = &mut self.handlers[usize::from(handler)];
+        of.failed = true;
+        of.at = match design {
+            Design::GiveUpByShop => At::FreeByShop,
+            _ => At::TieUp(Tie::new(handler, false, false)),
+        };
+    }
+
+    /// A handler is gone. What is no longer needed must not tell states apart.
+    pub fn end(&mut self, handler: u8) {
+        self.handlers[usize::from(handler)] =
+            Handler { at: At::Done, browser: self.store_of(handler), ..Handler::default() };
     }
 
     /// Makes the call that a handler is at.
     pub fn step(&mut self, design: Design, handler: u8) {
         let index = usize::from(handler);
         let attempt = usize::from(handler / 2);
-        let (store, shop) = (self.attempts[attempt].store, self.attempts[attempt].shop);
-        let late = matches!(design, Design::ClaimAfterExchange);
+        let (store, shop, bit) = (self.attempts[attempt].store, self.attempts[attempt].shop, 1 << handler);
+        let late = design == Design::ClaimAfterExchange;
         let at = self.handlers[index].at;
         let next = match at {
             At::Idle => At::Idle,
             At::DeleteState => {
-                self.attempts[attempt].state = Token::Used;
+                self.attempts[attempt].waiting = false;
                 first(design)
             }
             At::Claim if !self.claim(design, handler) => {
                 self.handlers[index].refused = true;
-                if late { At::GiveUpDelete } else { At::Note }
-            }
-            At::Claim => {
                 if late {
-                    At::Inspect
-                } else {
-                    At::Exchange
+                    return self.give_up(design, handler);
                 }
+                At::Note
             }
+            At::Claim if late => At::Inspect,
+            At::Claim => At::Exchange,
             At::Exchange => {
                 self.attempts[attempt].exchanges += 1;
+                self.minted |= bit;
                 self.seen.traded(self.attempts[attempt].exchanges, self.live_elsewhere(store, shop));
                 if late { At::Claim } else { At::Inspect }
             }
-            At::Inspect if design == Design::TokenLast => At::Load,
-            At::Inspect => At::StoreToken,
+            At::Inspect if design == Design::NotListed => At::StoreToken,
+            At::Inspect => At::List,
+            At::List => {
+                self.listed |= bit;
+                if design == Design::TokenLast { At::Load } else { At::StoreToken }
+            }
             At::StoreToken => {
-                self.vault |= 1 << handler;
+                self.vault |= bit;
                 At::Load
             }
             At::Load if self.handlers[index].seen == Seen::Fresh => {
                 // Nobody changed the connector, so it was the claim.
-                self.handlers[index].refused =
-                    self.claims[usize::from(shop)].is_some_and(|claim| claim.store != store);
-                At::GiveUpDelete
+                let others = self.claims[usize::from(shop)].is_some_and(|claim| claim.store != store);
+                self.handlers[index].refused = others;
+                return self.give_up(design, handler);
             }
             At::Load => {
                 self.handlers[index].seen = Seen::Fresh;
@@ -142,64 +157,42 @@ impl State {
             At::GoLive if self.go_live(design, handler) => match design {
                 Design::TwoWrites => At::Confirm,
                 Design::TokenLast => At::StoreTokenLast,
-                _ => self.retire(handler),
+                _ => At::TieUp(Tie::new(handler, false, false)),
             },
             At::GoLive => At::Load,
             At::Confirm => {
                 self.confirm(handler);
-                self.retire(handler)
+                At::TieUp(Tie::new(handler, false, false))
             }
             At::StoreTokenLast => {
-                self.vault |= 1 << handler;
-                self.retire(handler)
+                self.vault |= bit;
+                At::TieUp(Tie::new(handler, false, false))
             }
-            At::FindOut if self.connectors[usize::from(store)] == Some(handler) => self.retire(handler),
-            At::FindOut if design == Design::Counted => At::Fence,
-            At::FindOut => At::GiveUpDelete,
-            At::Fence if self.connectors[usize::from(store)] == Some(handler) => self.retire(handler),
-            At::Fence => {
-                self.changed(store);
-                At::GiveUpDelete
+            At::FindOut if self.connectors[usize::from(store)] == Some(handler) => {
+                At::TieUp(Tie::new(handler, false, false))
             }
-            At::RetireUninstall => {
-                if let Some(replaced) = self.handlers[index].replaced {
-                    self.ending |= 1 << replaced;
+            At::FindOut => return self.give_up(design, handler),
+            At::FreeByShop => {
+                self.claims[usize::from(shop)] = None;
+                At::TieUp(Tie::new(handler, false, false))
+            }
+            At::TieUp(tie) => match (self.tie_up(design, tie), self.handlers[index].replaced.take()) {
+                (Some(tie), replaced) => {
+                    self.handlers[index].replaced = replaced;
+                    At::TieUp(tie)
                 }
-                At::RetireRelease
-            }
-            At::RetireRelease => {
-                if let Some(replaced) = self.handlers[index].replaced {
-                    self.release(self.shop_of(replaced), replaced);
+                (None, Some(replaced)) if !self.handlers[index].failed => {
+                    At::TieUp(Tie::new(replaced, true, self.shop_of(replaced) != shop))
                 }
-                At::RetireDelete
-            }
-            At::RetireDelete => {
-                if let Some(replaced) = self.handlers[index].replaced {
-                    self.vault &= !(1 << replaced);
-                }
-                At::Done { refused: false }
-            }
-            At::GiveUpDelete => {
-                self.vault &= !(1 << handler);
-                At::GiveUpRelease
-            }
-            At::GiveUpRelease => {
-                if design == Design::GiveUpByShop {
-                    self.claims[usize::from(shop)] = None;
-                }
-                self.release(shop, handler);
-                At::Note
-            }
+                (None, _) if self.handlers[index].failed => At::Note,
+                (None, _) => return self.end(handler),
+            },
             At::Note => {
                 self.changed(store);
-                At::Done { refused: self.handlers[index].refused }
+                return self.end(handler);
             }
-            At::Done { refused } => At::Done { refused },
+            At::Done => At::Done,
         };
-        if let At::Done { .. } = next {
-            // What is no longer needed must not tell states apart.
-            self.handlers[index] = Handler { browser: self.handlers[index].browser, ..Handler::default() };
-        }
         self.handlers[index].at = next;
     }
 
@@ -209,47 +202,57 @@ impl State {
         let claim = &mut self.claims[usize::from(attempt.shop)];
         let free = claim.is_none_or(|held| match held.phase {
             Phase::Confirmed => false,
-            Phase::Pending => held.store == attempt.store || design == Design::NoExpiryCheck,
+            Phase::Pending => held.store == attempt.store && !held.closing || design == Design::NoExpiryCheck,
             Phase::Expired => true,
         });
-        let counted = design == Design::Counted;
+        let counted = design == Design::Mended;
         match claim {
             // What others of this store count on stays.
-            Some(held) if counted && held.store == attempt.store && held.phase != Phase::Expired => {
+            Some(held)
+                if counted
+                    && held.store == attempt.store
+                    && held.phase != Phase::Expired
+                    && !held.closing =>
+            {
                 held.holders |= 1 << handler;
             }
             _ if free => {
-                let holders = u8::from(counted) << handler;
+                let (holders, phase) = (u8::from(counted) << handler, Phase::Pending);
                 *claim =
-                    Some(Claim { store: attempt.store, install: handler, phase: Phase::Pending, holders });
+                    Some(Claim { store: attempt.store, install: handler, phase, closing: false, holders });
             }
             _ => {}
         }
         // One that this store has confirmed stays as it is.
-        claim.is_some_and(|held| held.store == attempt.store)
+        claim.is_some_and(|held| held.store == attempt.store && !held.closing)
     }
 
     /// Whether another store is connected to a shop.
     fn live_elsewhere(&self, store: u8, shop: u8) -> bool {
-        self.live(1 - store).is_some_and(|install| self.shop_of(install) == shop)
+        self.connectors[usize::from(1 - store)].is_some_and(|install| self.shop_of(install) == shop)
     }
 
-    /// Stores the connector and confirms the claim, both or neither. Tells whether it did.
+    /// Stores the connector, confirms the claim, puts the loose ends down, all or nothing. Tells whether it did.
     pub fn go_live(&mut self, design: Design, handler: u8) -> bool {
         let of = &self.handlers[usize::from(handler)];
         let attempt = &self.attempts[usize::from(handler / 2)];
         let (store, shop, browser) = (attempt.store, attempt.shop, of.browser);
         let ours = self.claims[usize::from(shop)].is_some_and(|claim| {
             let one = claim.phase == Phase::Confirmed || claim.install == handler;
-            let ours = if design == Design::Counted { claim.holders & (1 << handler) != 0 } else { one };
-            claim.store == store && ours
+            let ours = if design == Design::Mended { claim.holders & (1 << handler) != 0 } else { one };
+            claim.store == store && !claim.closing && ours
         });
         let asks = !matches!(design, Design::ClaimNotChecked | Design::TwoWrites);
-        if of.seen == Seen::Stale || asks && !ours {
+        let listed = self.listed & (1 << handler) != 0 || design == Design::NotListed;
+        if of.seen == Seen::Stale || asks && !ours || !listed {
             return false;
         }
-        self.handlers[usize::from(handler)].replaced = self.connectors[usize::from(store)];
-        self.connectors[usize::from(store)] = Some(handler);
+        let replaced = self.connectors[usize::from(store)].replace(handler);
+        self.listed |= 1 << handler;
+        if let Some(replaced) = replaced {
+            self.give_away(replaced, self.shop_of(replaced) != shop);
+        }
+        self.handlers[usize::from(handler)].replaced = replaced;
         self.seen.live_in_another_browser |= browser != store;
         self.changed(store);
         if design != Design::TwoWrites {
@@ -258,20 +261,12 @@ impl State {
         true
     }
 
-    fn confirm(&mut self, handler: u8) {
-        let attempt = &self.attempts[usize::from(handler / 2)];
-        let claim = &mut self.claims[usize::from(attempt.shop)];
+    pub fn confirm(&mut self, handler: u8) {
+        let (store, shop) = (self.store_of(handler), self.shop_of(handler));
+        let claim = &mut self.claims[usize::from(shop)];
         let holders = claim.map_or(0, |claim| claim.holders & !(1 << handler));
-        *claim = Some(Claim { store: attempt.store, install: handler, phase: Phase::Confirmed, holders });
-    }
-
-    /// How it goes on with the install before.
-    fn retire(&self, handler: u8) -> At {
-        match self.handlers[usize::from(handler)].replaced {
-            None => At::Done { refused: false },
-            Some(replaced) if self.shop_of(replaced) == self.shop_of(handler) => At::RetireDelete,
-            Some(_) => At::RetireUninstall,
-        }
+        let phase = Phase::Confirmed;
+        *claim = Some(Claim { store, install: handler, phase, closing: false, holders });
     }
 }
 

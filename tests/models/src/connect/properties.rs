@@ -3,7 +3,7 @@
 use stateright::{Model as _, Property};
 
 use super::handler::At;
-use super::{Connect, Disconnect, Phase, State};
+use super::{Connect, Phase, State};
 
 pub(crate) const SAME_BROWSER: &str = "a store is connected from the browser that began it alone";
 pub(crate) const ONE_EXCHANGE: &str = "a state leads to one exchange at most";
@@ -11,7 +11,8 @@ pub(crate) const ONE_STORE: &str = "a shop is connected to one store at most";
 pub(crate) const LOSER_TRADES_NOTHING: &str = "who is refused a shop has traded no code for it";
 pub(crate) const NOT_UNDER_ANOTHER: &str = "no code is traded for a shop that another store is connected to";
 pub(crate) const LIVE_IS_WHOLE: &str = "a connector that is live has its token and its claim";
-const NO_DEAD_CLAIM: &str = "no shop stays taken by an install that nobody uses";
+pub(crate) const TOKEN_TAKEN: &str = "no token of a connector that is live was ended by removing the app";
+pub(crate) const NOTHING_LEFT: &str = "in the end no token, claim or loose end is left of what is not in use";
 
 /// What a state alone would not tell any more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -19,10 +20,13 @@ pub(crate) struct SeenSoFar {
     pub live_in_another_browser: bool,
     exchanged_twice: bool,
     exchanged_under_another: bool,
-    /// Someone died, or was misled, between going live and putting the install before away.
-    pub left_over: bool,
     /// A claim was freed while another attempt of its store counted on it.
     pub freed_under: bool,
+    /// A shop was opened by one who put an install away while another had it closed for the same.
+    pub opened_under: bool,
+    /// A loose end was struck out by someone who had read the one before it.
+    pub struck_another: bool,
+    pub disconnected: bool,
 }
 
 impl SeenSoFar {
@@ -33,7 +37,7 @@ impl SeenSoFar {
 }
 
 fn whole(state: &State, store: u8) -> bool {
-    state.live(store).is_none_or(|install| {
+    state.connectors[usize::from(store)].is_none_or(|install| {
         let claim = state.claims[usize::from(state.shop_of(install))];
         let claimed = claim.is_some_and(|claim| {
             claim.store == store && claim.install == install && claim.phase == Phase::Confirmed
@@ -44,7 +48,7 @@ fn whole(state: &State, store: u8) -> bool {
 
 /// Whether everyone who counts on a claim can.
 fn claims_hold(model: &Connect, state: &State) -> bool {
-    !model.outlived && (model.crowded || !state.seen.freed_under)
+    !model.outlived && (model.gaps || !state.seen.freed_under)
 }
 
 fn at_rest(model: &Connect, state: &State) -> bool {
@@ -58,13 +62,13 @@ pub(crate) fn all() -> Vec<Property<Connect>> {
         Property::always(SAME_BROWSER, |_, state: &State| !state.seen.live_in_another_browser),
         Property::always(ONE_EXCHANGE, |_, state: &State| !state.seen.exchanged_twice),
         Property::always(ONE_STORE, |_, state: &State| {
-            let shop = |store| state.live(store).map(|install| state.shop_of(install));
+            let shop = |store: usize| state.connectors[store].map(|install| state.shop_of(install));
             shop(0).is_none() || shop(0) != shop(1)
         }),
         Property::always(LOSER_TRADES_NOTHING, |model, state: &State| {
             let refused = |handler: usize| {
                 let traded = state.attempts[handler / 2].exchanges > 0;
-                state.handlers[handler].at == (At::Done { refused: true }) && traded
+                state.handlers[handler].at == At::Note && state.handlers[handler].refused && traded
             };
             !claims_hold(model, state) || !(0..state.handlers.len()).any(refused)
         }),
@@ -72,20 +76,25 @@ pub(crate) fn all() -> Vec<Property<Connect>> {
             !claims_hold(model, state) || !state.seen.exchanged_under_another
         }),
         Property::always(LIVE_IS_WHOLE, |_, state: &State| whole(state, 0) && whole(state, 1)),
-        Property::always(NO_DEAD_CLAIM, |model, state: &State| {
-            let used =
-                |claim: super::Claim| state.connectors[usize::from(claim.store)] == Some(claim.install);
-            let taken =
-                state.claims.iter().flatten().any(|claim| claim.phase == Phase::Confirmed && !used(*claim));
-            !taken || state.seen.left_over || !at_rest(model, state)
+        Property::always(TOKEN_TAKEN, |model, state: &State| {
+            !claims_hold(model, state)
+                || !model.gaps && state.seen.opened_under
+                || !state.connectors.iter().flatten().any(|install| state.killed & (1 << install) != 0)
         }),
-        Property::sometimes("an attempt succeeds", |_, state: &State| state.live(1).is_some()),
+        Property::always(NOTHING_LEFT, |model, state: &State| {
+            let used = state.connectors.iter().flatten().fold(0_u8, |used, install| used | 1 << install);
+            let unused =
+                |claim: &super::Claim| claim.phase == Phase::Confirmed && used & (1 << claim.install) == 0;
+            let left =
+                state.vault & !used != 0 || state.listed != 0 || state.claims.iter().flatten().any(unused);
+            !left || !model.gaps && state.seen.struck_another || !at_rest(model, state)
+        }),
+        Property::sometimes("an attempt succeeds", |_, state: &State| state.connectors[1].is_some()),
         Property::sometimes("an attempt is refused", |_, state: &State| {
-            state.handlers.iter().any(|handler| handler.at == At::Done { refused: true })
+            state.handlers.iter().any(|handler| handler.at == At::Note && handler.refused)
         }),
-        Property::sometimes("a connector is disconnected or was never", |model, state: &State| {
-            let asked = model.starts.iter().any(|start| start.disconnects > 0);
-            !asked || state.disconnect == Disconnect::Save { install: state.connectors[0], stale: false }
+        Property::sometimes("a connector is disconnected where it may be", |model, state: &State| {
+            state.seen.disconnected || !model.starts.iter().any(|start| start.disconnects > 0)
         }),
     ]
 }

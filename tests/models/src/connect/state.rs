@@ -2,37 +2,50 @@
 
 use super::handler::{At, Handler, Seen};
 use super::properties::SeenSoFar;
-use super::{Attempt, Claim, Disconnect, Phase, Start, State, Token};
+use super::tie::Tie;
+use super::{Attempt, Claim, Design, Disconnect, Phase, Start, State};
 
 impl State {
-    pub(super) fn new(start: &Start) -> Self {
+    pub(super) fn new(start: &Start, mishaps: u8) -> Self {
         let attempts = start.attempts.iter().map(|(store, shop)| Attempt {
             store: *store,
             shop: *shop,
-            state: Token::NotBegun,
-            approved_in: None,
+            waiting: true,
             exchanges: 0,
         });
         let attempts: Vec<_> = attempts.collect();
         let first = u8::try_from(attempts.len() * 2).unwrap_or_default();
         let mut claims = [None, None];
         if let Some(shop) = start.live {
+            let phase = Phase::Confirmed;
             claims[usize::from(shop)] =
-                Some(Claim { store: 0, install: first, phase: Phase::Confirmed, holders: 0 });
+                Some(Claim { store: 0, install: first, phase, closing: false, holders: 0 });
         }
+        let held = start.live.map_or(0, |_| 1 << first);
         Self {
             handlers: vec![Handler::default(); attempts.len() * 2],
             attempts,
             connectors: [start.live.map(|_| first), None],
             claims,
-            vault: start.live.map_or(0, |_| 1 << first),
+            vault: held,
+            listed: 0,
+            to_remove: 0,
+            due: 0,
+            minted: held,
+            killed: 0,
             first_shop: start.live.unwrap_or_default(),
             disconnect: Disconnect::Idle,
             disconnects_left: start.disconnects,
-            ending: 0,
+            sweeper: None,
+            mishaps_left: mishaps,
             late: None,
             seen: SeenSoFar::default(),
         }
+    }
+
+    /// Whether a callback or a disconnect is under way.
+    pub(super) fn busy(&self) -> bool {
+        self.disconnect != Disconnect::Idle || self.handlers.iter().any(|handler| handler.at.under_way())
     }
 
     pub(super) fn free_handler(&self, attempt: u8) -> Option<u8> {
@@ -46,9 +59,9 @@ impl State {
         self.attempts.get(usize::from(install / 2)).map_or(self.first_shop, |attempt| attempt.shop)
     }
 
-    /// The install by which a store is connected, unless someone has begun to remove it.
-    pub(super) fn live(&self, store: u8) -> Option<u8> {
-        self.connectors[usize::from(store)].filter(|install| self.ending & (1 << install) == 0)
+    /// The store that an install is, was or was to be of.
+    pub(super) fn store_of(&self, install: u8) -> u8 {
+        self.attempts.get(usize::from(install / 2)).map_or(0, |attempt| attempt.store)
     }
 
     /// A connector was written: what others read of it is out of date.
@@ -58,7 +71,7 @@ impl State {
                 of.seen = Seen::Stale;
             }
         }
-        if let (0, Disconnect::Save { stale, .. }) = (store, &mut self.disconnect) {
+        if let (0, Disconnect::LetGo { stale, .. }) = (store, &mut self.disconnect) {
             *stale = true;
         }
         if let Some((handler, stale)) = &mut self.late
@@ -68,54 +81,49 @@ impl State {
         }
     }
 
-    /// Frees a claim if it is this install's.
-    pub(super) fn release(&mut self, shop: u8, install: u8) {
-        let Some(claim) = &mut self.claims[usize::from(shop)] else { return };
-        claim.holders &= !(1 << install);
-        if claim.install == install && claim.holders != 0 {
-            claim.phase = Phase::Pending;
-        } else if claim.install == install {
-            let store = claim.store;
-            self.claims[usize::from(shop)] = None;
-            self.seen.freed_under |= self.handlers.iter().enumerate().any(|(handler, of)| {
-                let attempt = &self.attempts[handler / 2];
-                usize::from(install) != handler
-                    && attempt.store == store
-                    && attempt.shop == shop
-                    && of.at.has_claimed()
-            });
+    /// Forgets what no longer means anything, so that it does not tell states apart.
+    pub(super) fn forget(&mut self) {
+        let under_way =
+            |attempt: usize| self.handlers[attempt * 2..attempt * 2 + 2].iter().any(|of| of.at.under_way());
+        let over: Vec<bool> = (0..self.attempts.len()).map(|attempt| !under_way(attempt)).collect();
+        let used = self.connectors.iter().flatten().fold(self.vault, |used, install| used | 1 << install);
+        let mut known = used;
+        for (handler, of) in self.handlers.iter().enumerate() {
+            known |= u8::from(of.at.under_way()) << handler;
+        }
+        self.minted &= known;
+        self.killed &= known;
+        for (attempt, over) in self.attempts.iter_mut().zip(over) {
+            if over && !attempt.waiting {
+                attempt.exchanges = 0;
+            }
         }
     }
 
-    pub(super) fn disconnect_step(&mut self) {
+    /// Puts the loose end of an install that a connector gives up.
+    pub(super) fn give_away(&mut self, install: u8, remove_app: bool) {
+        self.listed |= 1 << install;
+        self.due |= 1 << install;
+        self.to_remove &= !(1 << install);
+        self.to_remove |= u8::from(remove_app) << install;
+    }
+
+    pub(super) fn disconnect_step(&mut self, design: Design) {
         self.disconnect = match self.disconnect {
             Disconnect::Idle => Disconnect::Idle,
-            Disconnect::Uninstall { install } => {
-                self.ending |= 1 << install;
-                Disconnect::DeleteToken { install }
+            Disconnect::LetGo { install, stale: true } if self.connectors[0] == Some(install) => {
+                Disconnect::LetGo { install, stale: false }
             }
-            Disconnect::DeleteToken { install } => {
-                self.vault &= !(1 << install);
-                Disconnect::Release { install }
-            }
-            Disconnect::Release { install } => {
-                self.release(self.shop_of(install), install);
-                // What it read when it began.
-                let stale = self.connectors[0] != Some(install);
-                Disconnect::Save { install: Some(install), stale }
-            }
-            Disconnect::Save { install, stale: true }
-                if self.connectors[0].is_none_or(|now| Some(now) == install) =>
-            {
-                Disconnect::Save { install, stale: false }
-            }
-            // Connected anew in the meantime: that is not ours to end.
-            Disconnect::Save { stale: true, .. } => Disconnect::Idle,
-            Disconnect::Save { stale: false, .. } => {
+            // Connected anew in the meantime, or ended already: that is not ours to end.
+            Disconnect::LetGo { stale: true, .. } => Disconnect::Idle,
+            Disconnect::LetGo { install, stale: false } => {
                 self.connectors[0] = None;
+                self.give_away(install, true);
+                self.seen.disconnected = true;
                 self.changed(0);
-                Disconnect::Idle
+                Disconnect::TieUp(Tie::new(install, true, true))
             }
+            Disconnect::TieUp(tie) => self.tie_up(design, tie).map_or(Disconnect::Idle, Disconnect::TieUp),
         };
     }
 }

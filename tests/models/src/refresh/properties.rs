@@ -45,7 +45,10 @@ pub(crate) fn all() -> Vec<Property<Refresh>> {
             !lenient(model) || !state.dead || state.revoked
         }),
         Property::always(CURRENT_WORKS, |model, state: &State| {
-            !lenient(model) || state.revoked || state.current.is_some_and(|pair| state.works(pair))
+            // Under the worst rule the pair before is what is left, and is tried.
+            let worst = model.rule == Rule::AskingAgainEndsTheReplacement;
+            let mut pairs = state.current.into_iter().chain(state.previous.filter(|_| worst));
+            !lenient(model) || state.revoked || pairs.any(|pair| state.works(pair))
         }),
         Property::always(ONLY_FAULTS_KILL, |model, state: &State| {
             !state.dead || state.revoked || state.faults_left < model.faults

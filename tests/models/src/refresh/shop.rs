@@ -121,6 +121,7 @@ impl State {
         }
         (self.pairs, self.stored) = (pairs, stored);
         self.current = self.current.map(renamed);
+        self.previous = self.previous.map(renamed);
         self.late = self.late.map(|(from, to)| (renamed(from), renamed(to)));
         for worker in &mut self.workers {
             worker.rename(renamed);
@@ -130,6 +131,11 @@ impl State {
     fn known(&self) -> u16 {
         let late = self.late.into_iter().flat_map(|(from, to)| [from, to]);
         let workers = self.workers.iter().flat_map(|worker| worker.pairs());
-        self.current.into_iter().chain(late).chain(workers).fold(0, |known, pair| known | 1 << pair)
+        self.current
+            .into_iter()
+            .chain(self.previous)
+            .chain(late)
+            .chain(workers)
+            .fold(0, |known, pair| known | 1 << pair)
     }
 }

@@ -29,6 +29,10 @@ pub(crate) enum At {
     ReadBack { next: u8 },
     /// Read the vault after a rejection.
     Recheck,
+    /// Read which pair was in force before.
+    ReadPrevious,
+    /// Trade that one, the last try.
+    TradePrevious { pair: u8 },
     /// Give the lease back, then go on.
     Release { then: Then },
     /// Say on the connector that it is over.
@@ -46,7 +50,9 @@ impl Worker {
             At::UseEarly { next } | At::Delete { next } | At::Store { next } | At::ReadBack { next } => {
                 Some(next)
             }
-            At::Use { pair } | At::Release { then: Then::Use(pair) } => Some(pair),
+            At::Use { pair } | At::TradePrevious { pair } | At::Release { then: Then::Use(pair) } => {
+                Some(pair)
+            }
             _ => None,
         };
         [at, self.held, self.rejected].into_iter().flatten()
@@ -58,7 +64,9 @@ impl Worker {
             At::UseEarly { next } | At::Delete { next } | At::Store { next } | At::ReadBack { next } => {
                 *next = renamed(*next);
             }
-            At::Use { pair } | At::Release { then: Then::Use(pair) } => *pair = renamed(*pair),
+            At::Use { pair } | At::TradePrevious { pair } | At::Release { then: Then::Use(pair) } => {
+                *pair = renamed(*pair);
+            }
             _ => {}
         }
         self.held = self.held.map(&renamed);
@@ -84,30 +92,18 @@ pub(crate) struct Worker {
     held: Option<u8>,
     /// Whether that one may still be used.
     usable: bool,
+    /// Whether the lease is its own.
+    pub holds: bool,
     /// The pair whose access token the shop has rejected.
     rejected: Option<u8>,
 }
 
 impl At {
-    /// Whether a worker here believes to hold the lease.
-    pub fn under_lease(self) -> bool {
-        !matches!(
-            self,
-            Self::Start
-                | Self::Read
-                | Self::Lease
-                | Self::Nap
-                | Self::Declare
-                | Self::Use { .. }
-                | Self::Done { .. }
-        )
-    }
-
     /// What can go wrong with the call made here, crashes aside. Where a read fails, the worker begins again, which is
     /// what a crash does.
     pub fn faults(self) -> &'static [How] {
         match self {
-            Self::Trade => &[How::AnswerLost, How::Unavailable],
+            Self::Trade | Self::TradePrevious { .. } => &[How::AnswerLost, How::Unavailable],
             Self::Store { .. } => &[How::AnswerLost, How::Late, How::Unavailable],
             Self::Release { .. } => &[How::Unavailable],
             _ => &[],
@@ -144,6 +140,7 @@ impl State {
             At::Lease if model.design == Design::NoLease => At::Reread,
             At::Lease if !self.lease => {
                 self.lease = true;
+                worker.holds = true;
                 At::Reread
             }
             At::Lease if worker.usable => At::Use { pair: held },
@@ -190,10 +187,23 @@ impl State {
             At::ReadBack { next } if self.current == Some(next) => release(Then::Use(next)),
             At::ReadBack { .. } => failed,
             At::Recheck if replaced => release(Then::ReadAgain),
-            At::Recheck => release(Then::Declare),
+            At::Recheck if model.design == Design::NotByThePairBefore => release(Then::Declare),
+            At::Recheck => At::ReadPrevious,
+            At::ReadPrevious => match self.previous {
+                Some(pair) => At::TradePrevious { pair },
+                None => release(Then::Declare),
+            },
+            At::TradePrevious { .. } if matches!(how, How::Unavailable | How::Late) => failed,
+            At::TradePrevious { pair } => match self.trade(model.rule, pair) {
+                _ if how == How::AnswerLost => failed,
+                Some(next) => At::Store { next },
+                None => release(Then::Declare),
+            },
             At::Release { then } => {
-                // Whoever holds it: the code does not ask.
-                self.lease &= how != How::Well;
+                // One that has ended is someone else's by now, or nobody's.
+                let ours = worker.holds || model.design == Design::ReleasesAnyLease;
+                self.lease &= how != How::Well || !ours;
+                worker.holds = false;
                 match then {
                     Then::ReadAgain => At::Read,
                     Then::BeginAgain => At::Start,
