@@ -57,9 +57,11 @@ def main(arguments: list[str]) -> int:
     path = paths.output_dir() / "bench.json"
     try:
         with step("Build what is deployed, the simulator and the benchmark") as current:
-            # Apart: fakes for the benchmark must not get into what is deployed.
-            binaries = build.build([*template.functions().values(), build.SIMULATOR], current)
+            # Each apart: what the simulator and the fakes ask of shared crates must not get into what is deployed, nor
+            # have the clients of AWS compiled once more for the benchmark.
+            binaries = build.build([*template.functions().values()], current)
             binaries |= build.build(["system-tests"], current, kind=("--example", "bench-import"))
+            binaries |= build.build([build.SIMULATOR], current)
         bench = Bench(binaries)
         for name, measure in parts.items():
             if not given.only or name in given.only:
