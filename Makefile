@@ -5,7 +5,7 @@ PYTHON ?= python3
 LOCAL := PYTHONPATH=infra $(PYTHON) -B -m local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up scenario peers bench setup fmt clean
+.PHONY: help demo test drills up scenario peers bench setup fmt clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z]*\):.*## /  make \1  /p' Makefile
@@ -15,6 +15,9 @@ demo: ## watch a store connect, import, rerun, undo, disconnect (ONCE=1 ends it 
 
 test: ## the gate: format, clippy, template, documents, tests, one deployed scenario
 	@$(LOCAL) test $(ARGS)
+
+drills: ## attacks, strangers, refresh storms, leaks, models: target/drills.json (TIER=nightly for more, ONLY=D2,D9)
+	@TIER=$(or $(TIER),pr) ONLY=$(ONLY) $(LOCAL) drills $(ARGS)
 
 up: ## run the local stack in the foreground (ARGS="--shop acme=generated:1000")
 	@$(LOCAL) up $(ARGS)

@@ -14,6 +14,8 @@ COMMANDS = {
     "demo": ("demo", "stack", "the story: connect, import, review, rerun, undo, disconnect"),
     "scenario": ("scenario", "stack", "one deployed scenario, as the gate runs it"),
     "peers": ("peers", "stack", "clients nobody here wrote, against the simulator"),
+    "drills": ("drills", "stack", "attacks, strangers, storms and leaks, in numbers: target/drills.json"),
+    "stack-drills": ("drills.on_the_stack", "stack", "the drills that need the deployed stack"),
     "agreement": ("drills.agreement", None, "ask Shopify's own library about 10,000 callbacks and names, and compare"),
     "fuzz": ("drills.fuzz", None, "fuzz what strangers send: shop names, callbacks, webhooks"),
     "mutants": ("drills.mutants", None, "take one defence after the other away and see the attacks notice"),
@@ -25,7 +27,7 @@ def main() -> int:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in COMMANDS:
         for command, (_, _, what) in COMMANDS.items():
-            tools.say(f"  {command:10} {what}")
+            tools.say(f"  {command:12} {what}")
         return 2
     module, environment, _ = COMMANDS[name]
     try:

@@ -21,8 +21,13 @@ class Broken(Exception):
     """A step did not pass; the message is its whole output."""
 
 
-def command(*parts: str | Path, env: dict[str, str] | None = None, keep: re.Pattern | None = None) -> Callable[[Step], None]:
-    """A step that runs one command; lines matching `keep` are shown even when it passes."""
+def command(
+    *parts: str | Path,
+    env: dict[str, str] | None = None,
+    keep: re.Pattern | None = None,
+    see: Callable[[str], None] | None = None,
+) -> Callable[[Step], None]:
+    """A step that runs one command; lines matching `keep` are shown even when it passes, and `see` gets every one."""
 
     def run(current: Step) -> None:
         lines, kept = [], []
@@ -41,6 +46,8 @@ def command(*parts: str | Path, env: dict[str, str] | None = None, keep: re.Patt
                 line = ANSI.sub("", line.rstrip())
                 lines.append(line)
                 current.note(line)
+                if see:
+                    see(line)
                 if keep and keep.search(line):
                     kept.append(line.strip())
         if child.returncode:

@@ -29,7 +29,7 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, name="issuer", daemon=True).start()
 
-    def mint(self, store_id: str | None, sub: str = "user_1", *, audience: str = AUDIENCE, lifetime: int = 3600, **claims) -> str:
+    def mint(self, store_id: str | list[str] | None, sub: str = "user_1", *, audience: str = AUDIENCE, lifetime: int = 3600, **claims) -> str:
         """A token for a merchant of `store_id` (`None`: no such claim). `claims` add to or replace what would be written."""
         now = int(time.time())
         # One minute back: a token issued "now" counts as from the future where clocks differ by a second.

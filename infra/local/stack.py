@@ -84,7 +84,7 @@ class Stack:
 
     # ---- use ------------------------------------------------------------------------------------
 
-    def mint(self, store_id: str | None, sub: str = "user_1", **claims) -> str:
+    def mint(self, store_id: str | list[str] | None, sub: str = "user_1", **claims) -> str:
         """A merchant's token."""
         return self.issuer.mint(store_id, sub, **claims)
 

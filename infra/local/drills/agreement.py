@@ -56,7 +56,7 @@ def ask(command: list[str], lines: str, cwd: Path) -> list[dict]:
 
 
 def ours(lines: str) -> list[dict]:
-    build = ["cargo", "build", "--quiet", "--package", "system-tests", "--example", "verify-callbacks"]
+    build = ["cargo", "build", "--quiet", "--workspace", "--example", "verify-callbacks"]
     tools.run(build, "building verify-callbacks", cwd=paths.ROOT, env={**os.environ, "CARGO_TERM_COLOR": "never"})
     return ask([str(paths.target_dir() / "debug" / "examples" / "verify-callbacks")], lines, paths.ROOT)
 
