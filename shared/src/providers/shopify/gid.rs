@@ -33,7 +33,10 @@ pub(super) struct Gid {
 impl Gid {
     /// Reads a global id. Strict: only a level's id may carry a query.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (name, number) = text.strip_prefix("gid://shopify/")?.split_once('/')?;
+        let path = text.strip_prefix("gid://shopify/")?;
+        // Nearly half of all texts of a result file are ids: a plain loop finds a near end faster than a search does.
+        let (name, number) = path.split_at(path.bytes().position(|byte| byte == b'/')?);
+        let number = &number[1..];
         let kind = match name {
             "Product" => GidKind::Product,
             "ProductVariant" => GidKind::ProductVariant,
@@ -51,19 +54,22 @@ impl Gid {
             "" => return None,
             _ => GidKind::Other,
         };
-        let digits = match number.split_once('?') {
-            Some((digits, query))
-                if kind == GidKind::InventoryLevel && query.starts_with("inventory_item_id=") =>
-            {
-                digits
-            }
-            Some(_) => return None,
-            None => number,
-        };
-        // `parse` alone would let a sign pass.
-        let id = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()?;
+        let (id, rest) = leading_number(number)?;
+        let may_have_query = kind == GidKind::InventoryLevel && rest.starts_with("?inventory_item_id=");
+        if !rest.is_empty() && !may_have_query {
+            return None;
+        }
         Some(Self { kind, id })
     }
+}
+
+/// The digits that a text begins with, at least one, and what follows them.
+fn leading_number(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number = text[..digits]
+        .bytes()
+        .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
+    (digits > 0).then_some((number, &text[digits..]))
 }
 
 impl<'de> Deserialize<'de> for Gid {

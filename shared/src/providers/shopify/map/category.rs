@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::product::wire::Seo;
-use super::{Codes, Count, Draft, Line, file_address, miscounted, root_id, text};
+use super::{Codes, Count, Draft, Line, file_address, miscounted, parse, root_id, text};
 use crate::domain::record::{Child, Kind, Record, Resource};
 use crate::domain::warning::Code;
 use crate::ports::provider::{MapContext, SourceItem};
@@ -54,7 +54,7 @@ impl Draft for CategoryDraft {
     type Child = u64;
 
     fn read(line: &[u8], _: &MapContext) -> Result<Line<Self, u64>, serde_json::Error> {
-        let line: FeedLine = serde_json::from_slice(line)?;
+        let line: FeedLine = parse(line)?;
         match line.parent {
             Some(parent) => Ok(Line::Child(parent, line.id.id)),
             None => Ok(Line::Root(Self::begin(line)?)),

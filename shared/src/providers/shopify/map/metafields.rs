@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Codes, Draft, Line, Waiting, root_id, text};
+use super::{Codes, Draft, Line, Waiting, parse, root_id, text};
 use crate::domain::record::{Child, Kind, Record, Resource};
 use crate::domain::warning::Code;
 use crate::ports::provider::{MapContext, SourceItem};
@@ -48,7 +48,7 @@ impl Draft for MetafieldsDraft {
     type Child = MetafieldsChild;
 
     fn read(line: &[u8], _: &MapContext) -> Result<Line<Self, MetafieldsChild>, serde_json::Error> {
-        let line: FeedLine = serde_json::from_slice(line)?;
+        let line: FeedLine = parse(line)?;
         let Some(parent) = line.parent else {
             return Ok(Line::Root(Self {
                 id: root_id(line.id, GidKind::Product)?,

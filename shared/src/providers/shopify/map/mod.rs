@@ -48,6 +48,15 @@ pub(super) trait Draft: Sized + Send {
     fn finish(self) -> (SourceItem, u64);
 }
 
+/// Reads one line. Its text is checked as a whole, because checking every string in it costs several times as much.
+fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, serde_json::Error> {
+    match std::str::from_utf8(line) {
+        Ok(text) => serde_json::from_str(text),
+        // This reading fails too, and says where.
+        Err(_) => Err(serde_json::from_slice::<Value>(line).err().unwrap_or_else(|| unexpected("no text"))),
+    }
+}
+
 /// Children whose parent has not come yet.
 struct Waiting<C> {
     children: Vec<(Gid, C)>,

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use self::wire::{FeedLine, LEVEL, LevelLine, LinkedMetafield, OptionLine, OptionValue, SelectedOption};
 use super::stock::{Holder, Level};
 use super::{
-    Codes, Count, Draft, Line, Waiting, file_address, flag, id_text, miscounted, money, number, root_id,
-    text, unexpected,
+    Codes, Count, Draft, Line, Waiting, file_address, flag, id_text, miscounted, money, number, parse,
+    root_id, text, unexpected,
 };
 use crate::domain::record::{Child, Kind, Record, Resource};
 use crate::domain::warning::Code;
@@ -66,11 +66,11 @@ impl Draft for ProductDraft {
 
     fn read(line: &[u8], context: &MapContext) -> Result<Line<Self, ProductChild>, serde_json::Error> {
         if line.starts_with(LEVEL) {
-            let line: LevelLine = serde_json::from_slice(line)?;
+            let line: LevelLine = parse(line)?;
             let parent = line.parent.ok_or_else(|| unexpected("a root of another type"))?;
             return Ok(Line::Child(parent, level(parent, line)?));
         }
-        let line: FeedLine = serde_json::from_slice(line)?;
+        let line: FeedLine = parse(line)?;
         let Some(parent) = line.parent else { return Ok(Line::Root(Self::begin(line, context)?)) };
         let child = match (parent.kind, line.id.kind) {
             (GidKind::Product, GidKind::ProductVariant) => variant(line, context)?,

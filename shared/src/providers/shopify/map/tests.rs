@@ -391,3 +391,14 @@ fn roots_of_another_feed_are_refused() {
     assert!(CategoryDraft::read(product, &context()).is_err());
     assert!(ProductDraft::read(br#"{"title":"no id"}"#, &context()).is_err());
 }
+
+#[test]
+fn bytes_that_are_no_text_are_refused_with_their_place() {
+    let mut line = br#"{"id":"gid://shopify/Product/1","title":"a"}"#.to_vec();
+    let letter = line.iter().rposition(|byte| *byte == b'a').unwrap();
+    line[letter] = 0xff;
+    let Err(error) = ProductDraft::read(&line, &context()) else { panic!("it was read") };
+    assert!(error.is_syntax(), "{error}");
+    assert_eq!(error.line(), 1);
+    assert!(error.column() >= letter, "{error}");
+}
