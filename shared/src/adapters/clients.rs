@@ -99,25 +99,70 @@ pub fn secrets(config: &SdkConfig) -> aws_sdk_secretsmanager::Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_dynamodb::config::ProvideCredentials as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    fn given(endpoint: &str) -> SdkConfig {
+        from_lookup(|name| {
+            let value = match name {
+                "AWS_REGION" => "eu-west-1",
+                "AWS_ACCESS_KEY_ID" => "key",
+                "AWS_SECRET_ACCESS_KEY" => "secret",
+                "AWS_SESSION_TOKEN" => "session",
+                "AWS_ENDPOINT_URL" => endpoint,
+                _ => return None,
+            };
+            Some(value.to_owned())
+        })
+    }
+
+    /// Answers each connection with the next of `answers`; gives back what was asked, in small letters.
+    async fn answer(listener: TcpListener, answers: &[&str]) -> Vec<String> {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut head).await.unwrap(), 0, "the request broke off");
+            }
+            asked.push(String::from_utf8_lossy(&head).to_ascii_lowercase());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        asked
+    }
 
     #[tokio::test]
-    async fn reads_what_lambda_gives_a_function() {
-        let given = [
-            ("AWS_REGION", "eu-west-1"),
-            ("AWS_ENDPOINT_URL", ""),
-            ("AWS_ACCESS_KEY_ID", "key"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-            ("AWS_SESSION_TOKEN", "session"),
-        ];
-        let lookup =
-            |asked: &str| given.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned());
-        let config = from_lookup(lookup);
-        assert_eq!(config.region().map(Region::as_ref), Some("eu-west-1"));
-        assert_eq!(config.endpoint_url(), None);
-        let credentials = config.credentials_provider().unwrap().provide_credentials().await.unwrap();
-        assert_eq!((credentials.access_key_id(), credentials.secret_access_key()), ("key", "secret"));
-        assert_eq!(credentials.session_token(), Some("session"));
+    async fn calls_the_endpoint_signed_with_what_lambda_gives_and_tries_again_after_an_outage() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let client = secrets(&given(&endpoint));
+        let call = client.get_secret_value().secret_id("one").send();
+        let down = "HTTP/1.1 503 Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let good =
+            "HTTP/1.1 200 OK\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{\"SecretString\":\"x\"}";
+        let answers = [down, good];
+        let (asked, answered) = tokio::join!(answer(listener, &answers), call);
+        assert_eq!(answered.unwrap().secret_string(), Some("x"));
+        for asked in asked {
+            assert!(asked.contains("x-amz-security-token: session\r\n"), "{asked}");
+            assert!(asked.contains("credential=key/"), "{asked}");
+            assert!(asked.contains("/eu-west-1/secretsmanager/aws4_request"), "{asked}");
+        }
+    }
+
+    #[test]
+    fn an_empty_endpoint_is_none() {
+        assert_eq!(given("").endpoint_url(), None);
+    }
+
+    #[test]
+    fn no_call_waits_longer_than_a_function_may_run() {
+        let config = given("");
+        let timeouts = config.timeout_config().unwrap();
+        let seconds = |limit: Option<Duration>| limit.unwrap().as_secs_f32();
+        assert!(seconds(timeouts.connect_timeout()) <= seconds(timeouts.operation_attempt_timeout()));
+        assert!(seconds(timeouts.operation_timeout()) < 30.0, "what an HTTP API waits for");
+        assert!(config.retry_config().unwrap().max_attempts() > 1);
     }
 
     #[test]
