@@ -1,4 +1,4 @@
-//! Does what nobody asks for: ties up loose ends, keeps connections alive, wakes stalled runs.
+//! Does what nobody asks for: ties up loose ends, keeps connections alive and told of changes, wakes stalled runs.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks, D
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::sqs::SqsStepQueue;
 use shared::adapters::system::SystemClock;
+use shared::adapters::webhook_queue::SqsWebhookQueue;
 use shared::app::access::Access;
 use shared::app::sweep::Sweep;
 use shared::lambda::config::{self, environment};
@@ -33,5 +34,6 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     };
     let runs = Arc::new(DynamoRuns::new(tables, config.runs_table, clock));
     let queue = Arc::new(SqsStepQueue::new(clients::sqs(&sdk), config.import_steps_queue));
-    sweeper::serve(Arc::new(Sweep { access, runs, queue })).await
+    let webhooks = Arc::new(SqsWebhookQueue::new(clients::sqs(&sdk), config.webhooks_queue));
+    sweeper::serve(Arc::new(Sweep { access, runs, queue, webhooks })).await
 }

@@ -581,7 +581,7 @@ fn suggest(
         if !told {
             add(
                 "webhooks_pending",
-                "The shop does not tell us of changes yet; imports work without. If this stays, connect again."
+                "The shop does not tell us of changes yet; imports work without. It is asked again within a day."
                     .to_owned(),
             );
         }

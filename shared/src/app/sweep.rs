@@ -1,4 +1,5 @@
-//! What nobody asks for and has to be done: loose ends tied up, connections kept alive, stalled runs woken.
+//! What nobody asks for and has to be done: loose ends tied up, connections kept alive and told of changes, stalled
+//! runs woken.
 //!
 //! A sweep does a bounded amount of work within its time. Each piece is put off before it is begun, so that one that
 //! cannot be done, or that kills the sweep, comes again later and keeps nothing else waiting, and so that two sweeps
@@ -14,12 +15,14 @@ use jiff::Timestamp;
 
 use super::access::Access;
 use super::error::AppError;
-use crate::domain::connection::ConnectorState;
+use super::webhooks::subscribe;
+use crate::domain::connection::{ConnectorState, Method};
 use crate::domain::ids::InstallId;
 use crate::ports::loose::{CARE_EVERY, Due};
 use crate::ports::metrics::Metric;
 use crate::ports::queue::{Step, StepMessage, StepQueue};
 use crate::ports::runs::{ActiveRun, RunStore};
+use crate::ports::webhooks::WebhookQueue;
 use crate::ports::{PortError, chain};
 
 /// A run whose header has not moved for so long is stalled.
@@ -45,6 +48,8 @@ pub struct Sweep {
     pub runs: Arc<dyn RunStore>,
     /// The steps of runs that are woken.
     pub queue: Arc<dyn StepQueue>,
+    /// Where shops are asked from to tell us.
+    pub webhooks: Arc<dyn WebhookQueue>,
 }
 
 /// What a sweep did.
@@ -153,13 +158,19 @@ impl Sweep {
     async fn care(&self, due: &Due) -> Result<Done, AppError> {
         let (store, provider) = (&due.store, due.provider);
         let connector = self.access.connectors.load(store, provider).await?;
-        if connector.is_none_or(|connector| connector.state() != ConnectorState::Live) {
+        let live = connector.filter(|connector| connector.state() == ConnectorState::Live);
+        let Some(used) = live.and_then(|connector| connector.installation) else {
             return Ok(Done::Nothing);
-        }
+        };
         match self.access.look_after(store, provider).await {
             // It is dead and says so now; nobody has to come again.
             Err(error) if error.code == "needs_reauthorization" => return Ok(Done::Cared),
             looked => looked?,
+        }
+        // What the shop tells us it may have dropped, or was never asked for; what is there already costs one look.
+        if used.method == Method::Oauth {
+            let now = self.access.clock.now();
+            subscribe::ask(self.webhooks.as_ref(), store, provider, &used, now).await?;
         }
         self.access.connectors.postpone(due, self.access.clock.now() + CARE_EVERY).await?;
         Ok(Done::Cared)

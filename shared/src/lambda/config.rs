@@ -394,6 +394,8 @@ pub struct Sweeper {
     pub runs_table: String,
     /// Address of the queue of import steps.
     pub import_steps_queue: String,
+    /// Address of the queue of webhooks.
+    pub webhooks_queue: String,
     /// Prefix of the names of token secrets.
     pub install_secret_prefix: String,
     /// Name of the secret of our app.
@@ -409,6 +411,7 @@ impl Sweeper {
             history_table: from.text("HISTORY_TABLE"),
             runs_table: from.text("RUNS_TABLE"),
             import_steps_queue: from.text("IMPORT_STEPS_QUEUE"),
+            webhooks_queue: from.text("WEBHOOKS_QUEUE"),
             install_secret_prefix: from.text("INSTALL_SECRET_PREFIX"),
             app_secret_id: from.text("APP_SECRET_ID"),
         };

@@ -13,6 +13,7 @@ use shared::ports::vault::TokenVault as _;
 use shared::testkit::faults::Fault;
 
 use crate::disconnect::{assert_gone, importing};
+use crate::uninstalled::deliver;
 use crate::world::{Browser, PROVIDER, SCOPES, World, domain, profile, store};
 
 const CRASHES: [Fault; 4] = [Fault::CrashBefore, Fault::CrashAfter, Fault::FailBefore, Fault::FailAfter];
@@ -182,6 +183,67 @@ async fn what_the_shop_says_of_itself_is_learnt_within_a_day() {
     assert_eq!(card["scopes"]["missing"][0]["scope"], "read_inventory");
     let changes = world.connectors.entries(&store("st-1"));
     assert_eq!(changes.iter().filter(|e| e.action == HistoryAction::ScopesChanged).count(), 1);
+}
+
+/// What the queue holds is dealt with.
+async fn act(world: &World) {
+    for body in world.webhook_queue.take() {
+        assert!(deliver(world, &body).await);
+    }
+}
+
+#[tokio::test]
+async fn a_shop_that_fell_silent_tells_again_within_a_day() {
+    let world = World::new();
+    world.connect("st-1", "acme").await;
+    act(&world).await;
+    world.shop.fall_silent(&domain("acme"));
+    world.later(86_399);
+    world.sweep().await;
+    act(&world).await;
+    assert!(world.shop.tells(&domain("acme")).is_empty(), "at most once a day");
+    world.later(1);
+    world.sweep().await;
+    act(&world).await;
+    let told = world.shop.tells(&domain("acme"));
+    assert_eq!(told.len(), 1);
+    // A day later it tells still, at the same address.
+    world.later(86_400);
+    world.sweep().await;
+    act(&world).await;
+    assert_eq!(world.shop.tells(&domain("acme")), told);
+}
+
+#[tokio::test]
+async fn a_shop_that_could_not_be_asked_when_it_was_connected_is_asked_within_a_day() {
+    let world = World::new();
+    world.connect("st-1", "acme").await;
+    // What the connect asked for never came to anything.
+    world.webhook_queue.take();
+    let pending = |card: &Value| card["suggestions"].to_string().contains("webhooks_pending");
+    assert!(pending(&world.card("st-1").await));
+    world.later(86_400);
+    world.sweep().await;
+    act(&world).await;
+    assert_eq!(world.shop.tells(&domain("acme")).len(), 1);
+    assert!(!pending(&world.card("st-1").await));
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_a_connection_by_credentials() {
+    let world = World::new();
+    world.shop.own_app(&domain("acme"), "own-app", Some("own-secret"));
+    let given = json!({
+        "method": "credentials",
+        "shop_name": "acme",
+        "api_key": "own-app",
+        "api_secret": "own-secret",
+    });
+    let response = world.hand_over("st-1", given).await;
+    assert_eq!(response.status_code, 200, "{}", response.body);
+    world.later(86_400);
+    assert_eq!(world.sweep().await["connections"], 1);
+    assert!(world.webhook_queue.take().is_empty());
 }
 
 #[tokio::test]

@@ -229,7 +229,8 @@ impl World {
     /// Feeds an event to the sweeper.
     pub async fn tick(&self, event: Value) -> Value {
         let (runs, queue) = (Arc::new(self.runs.clone()), Arc::new(self.queue.clone()));
-        let sweep = Sweep { access: self.access(), runs, queue };
+        let webhooks = self.webhook_queue.clone();
+        let sweep = Sweep { access: self.access(), runs, queue, webhooks };
         let mut context = Context::default();
         context.deadline = u64::try_from(self.clock.now().as_millisecond()).unwrap() + 120_000;
         sweeper(Arc::new(sweep), LambdaEvent::new(event, context)).await.unwrap()
