@@ -6,15 +6,17 @@
 mod world;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 use shared::app::import::requests::StartRun;
 use shared::domain::connection::{Connector, Reason};
 use shared::domain::ids::{InstallId, ProviderId, ShopId};
-use shared::domain::plan::Outcome;
+use shared::domain::plan::{Counts, Outcome};
 use shared::domain::record::{Kind, Resource, Source, Standing};
 use shared::domain::run::{Feed, RunState, Wanted};
 use shared::domain::scopes::Scopes;
+use shared::ports::metrics::Metric;
 use shared::testkit::source;
 use world::{World, codes, of};
 
@@ -194,6 +196,97 @@ async fn a_token_deleted_by_hand_ends_the_run_and_is_told_on_the_connector() {
     assert_eq!(connector(&world).await.reason, Some(Reason::NeedsReauthorization));
     let next = world.imports.start(world.asker(), StartRun::default(), None).await.unwrap_err();
     assert_eq!(next.code, "not_connected");
+}
+
+/// A shop that was imported whole and has lost a product since, and how often a run of it calls the shop.
+async fn poorer() -> World {
+    let world = World::stocked().await;
+    world.run().await;
+    world.source.take(Feed::Products, 3);
+    world.source.take(Feed::Metafields, 3);
+    world
+}
+
+/// Counts, two locations, three feeds begun, each looked at twice.
+const SHOP_CALLS: usize = 1 + 1 + 3 + 3 + 3;
+
+#[tokio::test]
+async fn a_token_that_ends_before_any_call_of_a_run_is_refreshed_once_and_the_run_goes_on() {
+    for call in 0..=SHOP_CALLS {
+        let world = poorer().await;
+        world.shop.end_access_before(call);
+        let run = world.run().await;
+        assert_eq!(run.status, RunState::CompletedWithWarnings, "before {call}: {:?}", run.failure);
+        assert_eq!(of(&run, Resource::Products, Outcome::Missing), 1, "before {call}");
+        assert_eq!(world.landed(), world.source.counts(), "before {call}");
+        assert_eq!(world.shop.count("refresh"), usize::from(call < SHOP_CALLS), "before {call}");
+        assert_eq!(connector(&world).await.reason, None, "before {call}");
+    }
+}
+
+/// A run whose shop stops to take our tokens ends truthfully: said on the run and on the connector, nothing touched.
+async fn ends_with_the_connection(world: &World, before: &str, which: &str) {
+    let run = world.run().await;
+    assert_eq!(run.status, RunState::Failed, "{which}");
+    assert_eq!(run.failure.map(|failure| failure.code.as_str()), Some("CONN_TOKEN_INVALID"), "{which}");
+    assert_eq!(of_all(&run.counts, Outcome::Missing), 0, "{which}");
+    assert_eq!(world.catalog.dump(), before, "{which}");
+    assert_eq!(connector(world).await.reason, Some(Reason::NeedsReauthorization), "{which}");
+    assert_eq!((world.shop.count("refresh"), world.metrics.sum(Metric::TokensDead)), (1, 1), "{which}");
+}
+
+fn of_all(counts: &Counts, outcome: Outcome) -> u64 {
+    counts.0.values().filter_map(|outcomes| outcomes.get(&outcome)).sum()
+}
+
+#[tokio::test]
+async fn access_taken_away_before_any_call_of_a_run_ends_it_and_is_told_on_the_connector() {
+    for call in 0..SHOP_CALLS {
+        let world = poorer().await;
+        let before = world.catalog.dump();
+        world.shop.revoke_before(call);
+        ends_with_the_connection(&world, &before, &format!("before {call}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_shop_that_rejects_the_token_it_has_just_granted_is_taken_at_its_word() {
+    let world = poorer().await;
+    let before = world.catalog.dump();
+    world.shop.set_deaf(true);
+    ends_with_the_connection(&world, &before, "deaf").await;
+}
+
+#[tokio::test]
+async fn a_rejected_token_that_cannot_be_refreshed_yet_makes_the_run_wait() {
+    let world = poorer().await;
+    let run = world.start(false, None).await;
+    world.shop.end_access_before(0);
+    world.shop.set_down(true);
+    for _ in 0..3 {
+        world.deliver(world.queue.pop_or_wait().unwrap()).await;
+    }
+    assert!(!world.shown(&run).await.status.is_final());
+    world.shop.set_down(false);
+    // Refreshing is paced after three failures; the queue's own delay outlasts that, this world's does not.
+    world.step.clock.sleep(Duration::from_secs(15 * 60)).await;
+    world.settle().await;
+    let run = world.shown(&run).await;
+    assert_eq!(run.status, RunState::CompletedWithWarnings, "{:?}", run.failure);
+    assert_eq!(connector(&world).await.reason, None);
+}
+
+#[tokio::test]
+async fn work_of_a_cancelled_run_is_stopped_by_the_next_token_too() {
+    let world = World::stocked().await;
+    let run = world.start(false, None).await;
+    world.deliver(world.queue.pop_or_wait().unwrap()).await;
+    world.imports.cancel(&world.store, PROVIDER, &run).await.unwrap();
+    world.shop.end_access_before(0);
+    world.settle().await;
+    assert_eq!(world.shown(&run).await.status, RunState::Cancelled);
+    // Three feeds; the first is asked to stop twice.
+    assert_eq!((world.faults.count("cancel_feed"), world.shop.count("refresh")), (4, 1));
 }
 
 #[tokio::test]

@@ -141,6 +141,42 @@ impl Access {
         self.access(store, provider, Some(rejected)).await
     }
 
+    /// Calls the shop of an installation; where it rejects the token in hand, once more with the next one, which
+    /// `access` then holds. A shop that rejects that too is taken at its word: the merchant has to connect again, and
+    /// the connector says so.
+    pub(super) async fn ask<T, E: From<AppError> + From<ProviderError>>(
+        &self,
+        connector: &Connector,
+        access: &mut ShopAccess,
+        call: impl AsyncFn(&ShopAccess) -> Result<T, ProviderError>,
+    ) -> Result<T, E> {
+        match call(access).await {
+            Err(ProviderError::TokenRejected) => {}
+            answer => return Ok(answer?),
+        }
+        let (store, provider) = (&connector.store, connector.provider);
+        let (now, next) = self.after_rejection(store, provider, &access.token).await?;
+        let used = connector.installation.as_ref().ok_or_else(not_connected)?;
+        if now.installation.is_none_or(|now| now.id != used.id) {
+            // Connected anew meanwhile; whoever comes again finds that before asking anything.
+            return Err(AppError::from(PortError::Conflict).into());
+        }
+        *access = next;
+        match call(access).await {
+            Err(ProviderError::TokenRejected) => {
+                // Someone may have put another one in force meanwhile.
+                let current = self.vault.current(&used.id).await.map_err(AppError::from)?;
+                if current.is_some_and(|current| !same(&current.access_token, &access.token)) {
+                    let now = self.clock.now();
+                    return Err(renewing(now + SOON, now).into());
+                }
+                self.declare_dead(store, provider, used).await?;
+                Err(ProviderError::TokenRejected.into())
+            }
+            answer => Ok(answer?),
+        }
+    }
+
     async fn access(
         &self,
         store: &StoreId,

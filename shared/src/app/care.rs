@@ -7,21 +7,16 @@ use super::error::AppError;
 use crate::domain::connection::{HistoryAction, HistoryEntry};
 use crate::domain::ids::{InstallId, ProviderId, StoreId};
 use crate::ports::PortError;
-use crate::ports::provider::{ProviderError, ShopProfile};
+use crate::ports::provider::{ShopAccess, ShopProfile};
 
 impl Access {
     /// Renews the token where it ended and stores what the shop says of itself now. A token that the shop no longer
     /// takes is proven dead on the way.
     pub(super) async fn look_after(&self, store: &StoreId, provider: ProviderId) -> Result<(), AppError> {
-        let (connector, access) = self.shop_access(store, provider).await?;
+        let (connector, mut access) = self.shop_access(store, provider).await?;
+        let inspect = async |access: &ShopAccess| self.connect.inspect(access).await;
+        let profile = self.ask::<_, AppError>(&connector, &mut access, inspect).await?;
         let Some(used) = connector.installation else { return Ok(()) };
-        let profile = match self.connect.inspect(&access).await {
-            Err(ProviderError::TokenRejected) => {
-                let (_, access) = self.after_rejection(store, provider, &access.token).await?;
-                self.connect.inspect(&access).await?
-            }
-            profile => profile?,
-        };
         self.note_profile(store, provider, &used.id, &profile).await
     }
 

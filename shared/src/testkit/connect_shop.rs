@@ -48,6 +48,9 @@ struct Inner {
     /// The secrets of our app that are accepted; any where there are none.
     app_secrets: BTreeSet<String>,
     down: bool,
+    deaf: bool,
+    /// Calls until access tokens end; whether refresh tokens end with them.
+    ends: Option<(usize, bool)>,
     issued: u64,
     counts: BTreeMap<&'static str, usize>,
 }
@@ -167,6 +170,41 @@ impl FakeShop {
         }
     }
 
+    /// Ends every access token before a call about the catalogue, counted from now and from 0; refresh tokens stay good.
+    pub fn end_access_before(&self, call: usize) {
+        self.inner().ends = Some((call, false));
+    }
+
+    /// Ends every token before a call about the catalogue, counted from now and from 0.
+    pub fn revoke_before(&self, call: usize) {
+        self.inner().ends = Some((call, true));
+    }
+
+    /// While this is set no access token is good, not even one just granted.
+    pub fn set_deaf(&self, deaf: bool) {
+        self.inner().deaf = deaf;
+    }
+
+    /// A call about the catalogue arrives: is its token good?
+    pub fn admit(&self, access: &ShopAccess) -> Result<(), ProviderError> {
+        let mut inner = self.inner();
+        match inner.ends {
+            Some((0, for_good)) => {
+                inner.ends = None;
+                for shop in inner.shops.values_mut() {
+                    if for_good {
+                        shop.remove_app();
+                    } else {
+                        shop.access.clear();
+                    }
+                }
+            }
+            Some((left, for_good)) => inner.ends = Some((left - 1, for_good)),
+            None => {}
+        }
+        shop_for(&mut inner, access).map(|_| ())
+    }
+
     /// The keys of the addresses that a shop tells what happens.
     pub fn tells(&self, shop: &ShopDomain) -> Vec<String> {
         let inner = self.inner();
@@ -228,10 +266,11 @@ fn check_client(inner: &Inner, secret: &AppSecret) -> Result<(), ProviderError> 
 }
 
 fn shop_for<'a>(inner: &'a mut Inner, access: &ShopAccess) -> Result<&'a mut Shop, ProviderError> {
+    let deaf = inner.deaf;
     inner
         .shops
         .get_mut(&access.shop)
-        .filter(|shop| shop.installed && shop.access.contains(access.token.expose_secret()))
+        .filter(|shop| !deaf && shop.installed && shop.access.contains(access.token.expose_secret()))
         .ok_or(ProviderError::TokenRejected)
 }
 

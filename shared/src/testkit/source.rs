@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::connect_shop::FakeShop;
 use super::faults::Faults;
 use crate::domain::record::{Child, Kind, Record, Resource};
 use crate::domain::run::{Feed, FeedFile, Wanted};
@@ -42,16 +43,17 @@ struct Inner {
 }
 
 /// The catalogue. Clones share it.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct FakeSource {
     inner: Arc<Mutex<Inner>>,
+    shop: Arc<FakeShop>,
     faults: Faults,
 }
 
 impl FakeSource {
-    /// An empty catalogue whose calls count with those of other fakes.
-    pub fn new(faults: Faults) -> Self {
-        Self { inner: Arc::default(), faults }
+    /// An empty catalogue whose calls count with those of other fakes. The shop says which tokens are good.
+    pub fn new(shop: Arc<FakeShop>, faults: Faults) -> Self {
+        Self { inner: Arc::default(), shop, faults }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -100,9 +102,11 @@ impl FakeSource {
     fn call<T>(
         &self,
         name: &'static str,
+        access: &ShopAccess,
         effect: impl FnOnce() -> Result<T, ProviderError>,
     ) -> Result<T, ProviderError> {
-        self.faults.call(name, || ProviderError::Unavailable { source: None }, effect)
+        let lost = || ProviderError::Unavailable { source: None };
+        self.faults.call(name, lost, || self.shop.admit(access).and_then(|()| effect()))
     }
 }
 
@@ -140,8 +144,8 @@ impl Extract for FakeSource {
         feeds
     }
 
-    async fn source_counts(&self, _: &ShopAccess) -> Result<BTreeMap<Resource, u64>, ProviderError> {
-        self.call("source_counts", || {
+    async fn source_counts(&self, access: &ShopAccess) -> Result<BTreeMap<Resource, u64>, ProviderError> {
+        self.call("source_counts", access, || {
             let counts = self.counts();
             Ok([Resource::Products, Resource::Categories]
                 .into_iter()
@@ -150,19 +154,19 @@ impl Extract for FakeSource {
         })
     }
 
-    async fn locations(&self, _: &ShopAccess) -> Result<Vec<SourceItem>, ProviderError> {
-        self.call("locations", || {
+    async fn locations(&self, access: &ShopAccess) -> Result<Vec<SourceItem>, ProviderError> {
+        self.call("locations", access, || {
             Ok(self.inner().items.entry(Feed::Locations).or_default().values().cloned().collect())
         })
     }
 
     async fn start_feed(
         &self,
-        _: &ShopAccess,
+        access: &ShopAccess,
         feed: Feed,
         context: &MapContext,
     ) -> Result<String, ProviderError> {
-        self.call("start_feed", || {
+        self.call("start_feed", access, || {
             let mut inner = self.inner();
             let handle = format!("{feed:?}/{}", inner.files.len());
             let mut items: Vec<SourceItem> = inner.items.entry(feed).or_default().values().cloned().collect();
@@ -174,8 +178,8 @@ impl Extract for FakeSource {
         })
     }
 
-    async fn feed_status(&self, _: &ShopAccess, handle: &str) -> Result<FeedStatus, ProviderError> {
-        self.call("feed_status", || {
+    async fn feed_status(&self, access: &ShopAccess, handle: &str) -> Result<FeedStatus, ProviderError> {
+        self.call("feed_status", access, || {
             let mut inner = self.inner();
             let letdown = inner.letdown.clone();
             let Some((items, looked)) = inner.files.get_mut(handle) else {
@@ -195,8 +199,8 @@ impl Extract for FakeSource {
         })
     }
 
-    async fn cancel_feed(&self, _: &ShopAccess, _: &str) -> Result<(), ProviderError> {
-        self.call("cancel_feed", || Ok(()))
+    async fn cancel_feed(&self, access: &ShopAccess, _: &str) -> Result<(), ProviderError> {
+        self.call("cancel_feed", access, || Ok(()))
     }
 
     async fn open_range(
@@ -207,7 +211,8 @@ impl Extract for FakeSource {
         joined: bool,
         _: &MapContext,
     ) -> Result<Box<dyn RangeReader>, ProviderError> {
-        self.call("open_range", || {
+        let lost = || ProviderError::Unavailable { source: None };
+        self.faults.call("open_range", lost, || {
             let inner = self.inner();
             if inner.letdown.expired {
                 return Err(ProviderError::ResultExpired);

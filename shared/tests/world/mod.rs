@@ -16,7 +16,7 @@ use shared::domain::record::{Kind, RecordKey, Resource, Source, StoredRecord};
 use shared::domain::run::Feed;
 use shared::domain::scopes::Scopes;
 use shared::ports::connectors::ConnectorStore;
-use shared::ports::provider::{AppSecret, Connect};
+use shared::ports::provider::{AppSecret, Connect, ShopProfile};
 use shared::ports::time::Clock;
 use shared::ports::vault::{StoredToken, TokenVault};
 use shared::providers::shopify::Shopify;
@@ -38,6 +38,8 @@ pub struct World {
     pub catalog: FakeCatalog,
     pub queue: FakeQueue,
     pub source: FakeSource,
+    pub shop: Arc<FakeShop>,
+    pub metrics: FakeMetrics,
     pub imports: Imports,
     pub step: ImportStep,
 }
@@ -58,18 +60,29 @@ impl World {
         let connectors = Arc::new(FakeConnectors::new(Faults::default()));
         let secret =
             AppSecret { client_id: "app".to_owned(), current: "hush".to_owned().into(), previous: None };
-        let vault = Arc::new(FakeVault::new(secret, Faults::default()));
         let install = InstallId::new(uuid::Uuid::from_u128(1));
+        let domain = shopify.parse_shop("acme").unwrap();
+        let scopes = Scopes::parse("read_products,read_inventory,read_locations");
+        shop.open(ShopProfile {
+            id: SHOP,
+            name: "Acme".to_owned(),
+            domain: domain.clone(),
+            primary_domain: "acme.example".to_owned(),
+            currency: "EUR".to_owned(),
+            plan: "Basic".to_owned(),
+            scopes: scopes.clone(),
+        });
+        let grant = shop.exchange(&domain, &shop.approve(&domain), &secret).await.unwrap();
+        let vault = Arc::new(FakeVault::new(secret, Faults::default()));
         let token = StoredToken {
-            access_token: "token".to_owned().into(),
-            refresh_token: None,
-            expires_at: None,
+            access_token: grant.access_token,
+            refresh_token: grant.refresh_token,
+            expires_at: grant.expires_in.map(|life| clock.now() + life),
             refresh_expires_at: None,
             client: None,
             version: String::new(),
         };
         vault.create(&install, &token).await.unwrap();
-        let domain = shopify.parse_shop("acme").unwrap();
         let mut connector = Connector {
             store: store("one"),
             provider: ProviderId::Shopify,
@@ -82,7 +95,7 @@ impl World {
                 primary_domain: "acme.example".to_owned(),
                 currency: "EUR".to_owned(),
                 plan: "Basic".to_owned(),
-                scopes: Scopes::parse("read_products,read_inventory,read_locations"),
+                scopes,
                 connected_at: clock.now(),
                 method: Method::Oauth,
             }),
@@ -95,7 +108,8 @@ impl World {
         let runs = FakeRuns::new(faults.clone());
         let catalog = FakeCatalog::new(faults.clone());
         let queue = FakeQueue::new(clock.clone(), faults.clone());
-        let source = FakeSource::new(faults.clone());
+        let source = FakeSource::new(shop.clone(), faults.clone());
+        let metrics = FakeMetrics::default();
         source.put(Feed::Locations, source::location(1, "Main"));
         source.put(Feed::Locations, source::location(2, "Depot"));
         let step = ImportStep {
@@ -103,10 +117,10 @@ impl World {
                 connectors: connectors.clone(),
                 history: connectors.clone(),
                 vault,
-                connect: shop,
+                connect: shop.clone(),
                 hooks: Arc::new(FakeHooks::default()),
                 clock: Arc::new(clock.clone()),
-                metrics: Arc::new(FakeMetrics::default()),
+                metrics: Arc::new(metrics.clone()),
             },
             extract: Arc::new(source.clone()),
             runs: Arc::new(runs.clone()),
@@ -123,7 +137,7 @@ impl World {
             clock: Arc::new(clock.clone()),
             random: Arc::new(SeededRandom::new(1)),
         };
-        Self { store: store("one"), faults, catalog, queue, source, imports, step }
+        Self { store: store("one"), faults, catalog, queue, source, shop, metrics, imports, step }
     }
 
     /// A shop with ten products in three chunks, metafields and two collections.

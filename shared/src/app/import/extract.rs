@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::pages::Chunk;
 use super::reach::drop_blocked;
+use super::shop::Shop;
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
 use crate::domain::record::{Kind, Record, Resource};
 use crate::domain::run::{ChunkId, Cost, Feed, FeedProgress, Run, RunEvent, RunState, Wanted};
-use crate::domain::scopes::Scopes;
 use crate::domain::warning::Code;
-use crate::ports::provider::{FeedStatus, ProviderError, ShopAccess, SourceItem};
+use crate::ports::PortError;
+use crate::ports::provider::{FeedStatus, SourceItem};
 use crate::ports::queue::Step;
-use crate::ports::{PortError, chain};
 
 /// A feed that does not grow for this long is asked for again.
 const STALLED_AFTER: Duration = Duration::from_secs(15 * 60);
@@ -39,17 +39,17 @@ impl ImportStep {
         if !matches!(run.state, RunState::Queued | RunState::Extracting) {
             return self.advance(&run.store, run.provider, &run.id).await;
         }
-        let (access, granted) = self.shop(&mut run).await?;
+        let mut shop = self.shop(&mut run).await?;
         if run.state == RunState::Queued {
             // The merchant may have taken scopes away since the run was asked for.
-            drop_blocked(&mut run, &granted, self.extract.as_ref())?;
+            drop_blocked(&mut run, &shop.granted(), self.extract.as_ref())?;
             run.take(RunEvent::Started, self.clock.now()).map_err(AppError::bug)?;
             self.save(&mut run).await?;
         }
         if run.feeds.is_empty() {
-            run.announced = self.announced(&run, &access).await?;
+            run.announced = self.announced(&run, &mut shop).await?;
             if run.wanted.contains(&Wanted::Warehouses) {
-                let locations = self.extract.locations(&access).await?;
+                let locations = shop.ask(async |access| self.extract.locations(access).await).await?;
                 let count = locations.len() as u64;
                 self.put_locations(&run, locations).await?;
                 run.announced.insert(Resource::Warehouses, count);
@@ -66,7 +66,7 @@ impl ImportStep {
         }
         for feed in self.extract.feeds_for(&run.wanted) {
             if !run.feeds.contains_key(&feed) {
-                let handle = self.extract.start_feed(&access, feed, &Self::context(&run)).await?;
+                let handle = self.start(&run, feed, &mut shop).await?;
                 run.feeds.insert(feed, self.fresh(handle, 1));
                 self.save(&mut run).await?;
             }
@@ -78,11 +78,11 @@ impl ImportStep {
     }
 
     /// The shop's own counts of what the run imports. A shop that grants locations alone is not asked for others.
-    async fn announced(&self, run: &Run, access: &ShopAccess) -> Result<BTreeMap<Resource, u64>, StepError> {
+    async fn announced(&self, run: &Run, shop: &mut Shop<'_>) -> Result<BTreeMap<Resource, u64>, StepError> {
         if run.wanted.iter().all(|wanted| *wanted == Wanted::Warehouses) {
             return Ok(BTreeMap::new());
         }
-        let mut counts = self.extract.source_counts(access).await?;
+        let mut counts = shop.ask(async |access| self.extract.source_counts(access).await).await?;
         counts.retain(|resource, _| run.wanted.iter().any(|wanted| wanted.resources().contains(resource)));
         Ok(counts)
     }
@@ -96,11 +96,11 @@ impl ImportStep {
         if hop < run.poll_hop {
             return Ok(());
         }
-        let (access, _) = self.shop(&mut run).await?;
+        let mut shop = self.shop(&mut run).await?;
         let waiting: Vec<Feed> =
             run.feeds.iter().filter(|(_, progress)| !progress.ready).map(|(feed, _)| *feed).collect();
         for feed in waiting {
-            self.look(&mut run, feed, &access).await?;
+            self.look(&mut run, feed, &mut shop).await?;
         }
         if run.feeds.values().all(|progress| progress.ready) {
             run.take(RunEvent::Extracted, self.clock.now()).map_err(AppError::bug)?;
@@ -114,10 +114,12 @@ impl ImportStep {
         self.save(&mut run).await
     }
 
-    async fn look(&self, run: &mut Run, feed: Feed, access: &ShopAccess) -> Result<(), StepError> {
-        let now = self.clock.now();
+    async fn look(&self, run: &mut Run, feed: Feed, shop: &mut Shop<'_>) -> Result<(), StepError> {
         let Some(progress) = run.feeds.get_mut(&feed) else { return Ok(()) };
-        let (why, retry) = match self.extract.feed_status(access, &progress.handle).await? {
+        let status =
+            shop.ask(async |access| self.extract.feed_status(access, &progress.handle).await).await?;
+        let now = self.clock.now();
+        let (why, retry) = match status {
             FeedStatus::Pending { objects, roots } => {
                 if objects != progress.objects || roots != progress.roots {
                     (progress.objects, progress.roots, progress.moved_at) = (objects, roots, now);
@@ -126,7 +128,7 @@ impl ImportStep {
                 if still < STALLED_AFTER {
                     return Ok(());
                 }
-                self.extract.cancel_feed(access, &progress.handle).await?;
+                shop.ask(async |access| self.extract.cancel_feed(access, &progress.handle).await).await?;
                 ("it made no progress any more".to_owned(), true)
             }
             FeedStatus::Ready { file, objects, roots } => {
@@ -148,7 +150,7 @@ impl ImportStep {
         }
         tracing::warn!(feed = ?feed, attempt = progress.attempt, reason = %why, "a feed is asked for again");
         let attempt = progress.attempt + 1;
-        let handle = self.extract.start_feed(access, feed, &Self::context(run)).await?;
+        let handle = self.start(run, feed, shop).await?;
         run.feeds.insert(feed, self.fresh(handle, attempt));
         *run.warnings.entry(Code::RunChunkRetried).or_default() += 1;
         Ok(())
@@ -165,35 +167,29 @@ impl ImportStep {
         if open.is_empty() {
             return Ok(());
         }
-        let (_, access) = match self.access.shop_access(&run.store, run.provider).await {
+        let (connector, access) = match self.access.shop_access(&run.store, run.provider).await {
             Ok(access) => access,
             Err(error) if error.is_transient() => return Err(StepError::Later(error)),
             // Disconnected meanwhile: the shop has dropped the work with the app.
             Err(_) => return Ok(()),
         };
+        let mut shop = Shop { through: &self.access, connector, access };
         for handle in open {
-            match self.extract.cancel_feed(&access, handle).await {
-                Err(ProviderError::Throttled { .. } | ProviderError::Unavailable { .. }) | Ok(()) => {}
-                Err(error) => {
-                    tracing::warn!(cause = chain(&error), "a feed could not be stopped; it ends by itself")
-                }
+            match shop.ask(async |access| self.extract.cancel_feed(access, handle).await).await {
+                Err(StepError::Later(_)) | Ok(()) => {}
+                Err(StepError::Fail(why)) => tracing::warn!(
+                    code = why.code.as_str(),
+                    cause = why.detail,
+                    "a feed could not be stopped; it ends by itself"
+                ),
             }
         }
         Ok(())
     }
 
-    /// The access to the run's shop and what it grants; breaks off where the store has been connected anew since the run began.
-    async fn shop(&self, run: &mut Run) -> Result<(ShopAccess, Scopes), StepError> {
-        let (connector, access) = self.access.shop_access(&run.store, run.provider).await?;
-        let installation = connector.installation.as_ref().filter(|i| i.id == run.install);
-        let Some(installation) = installation else {
-            return Err(StepError::fail(
-                Code::ConnShopChanged,
-                "The store was disconnected or connected anew while the run was going on.",
-            ));
-        };
-        run.currency = Some(installation.currency.clone());
-        Ok((access, installation.scopes.clone()))
+    async fn start(&self, run: &Run, feed: Feed, shop: &mut Shop<'_>) -> Result<String, StepError> {
+        let context = Self::context(run);
+        shop.ask(async |access| self.extract.start_feed(access, feed, &context).await).await
     }
 
     async fn save(&self, run: &mut Run) -> Result<(), StepError> {

@@ -12,6 +12,7 @@ mod plan;
 mod reach;
 pub mod records;
 pub mod requests;
+mod shop;
 pub mod shown;
 mod undo;
 mod verify;
