@@ -198,7 +198,7 @@ async fn a_token_deleted_by_hand_ends_the_run_and_is_told_on_the_connector() {
     assert_eq!(next.code, "not_connected");
 }
 
-/// A shop that was imported whole and has lost a product since, and how often a run of it calls the shop.
+/// A shop that was imported whole and has lost a product since.
 async fn poorer() -> World {
     let world = World::stocked().await;
     world.run().await;
@@ -207,7 +207,7 @@ async fn poorer() -> World {
     world
 }
 
-/// Counts, two locations, three feeds begun, each looked at twice.
+/// What a run asks of the shop: its counts, its locations, three feeds to begin, and twice how each stands.
 const SHOP_CALLS: usize = 1 + 1 + 3 + 3 + 3;
 
 #[tokio::test]

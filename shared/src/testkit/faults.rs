@@ -47,6 +47,8 @@ struct Inner {
     struck: usize,
     dead: bool,
     frozen: usize,
+    /// Calls after which nobody is believed to get on any more; any number where there is none.
+    most: Option<usize>,
 }
 
 /// Counts calls and lets those fail that are planned to. Clones share their state.
@@ -127,7 +129,14 @@ impl Faults {
 
     /// Forgets the calls and the plan; the next process starts.
     pub fn revive(&self) {
-        *self.inner() = Inner::default();
+        let mut inner = self.inner();
+        *inner = Inner { most: inner.most, ..Inner::default() };
+    }
+
+    /// The call after so many fails its test: time that moves only while everyone waits does not end a caller that
+    /// asks for ever.
+    pub fn at_most(&self, calls: usize) {
+        self.inner().most = Some(calls);
     }
 
     /// Numbers a call and says what happens to it; none where the caller is dead.
@@ -137,6 +146,7 @@ impl Faults {
             return None;
         }
         let number = inner.calls.len();
+        assert!(inner.most.is_none_or(|most| number < most), "{number} calls and no end: {name} again");
         inner.calls.push(name);
         let fault = inner.plan.get(&number).copied();
         inner.struck += usize::from(fault.is_some());
@@ -281,6 +291,18 @@ mod tests {
         faults.thaw();
         frozen.await.unwrap().unwrap();
         assert_eq!(*order.lock().unwrap(), ["early", "late"]);
+    }
+
+    #[tokio::test]
+    async fn who_asks_without_end_is_stopped_and_counting_begins_anew_with_the_next_process() {
+        let faults = Faults::default();
+        faults.at_most(3);
+        three(&faults, &Cell::new(0)).await;
+        faults.revive();
+        three(&faults, &Cell::new(0)).await;
+        let also = faults.clone();
+        let fourth = tokio::spawn(async move { also.port("table", "t.put", || Ok(())).await });
+        assert!(fourth.await.is_err_and(|error| error.is_panic()));
     }
 
     #[test]

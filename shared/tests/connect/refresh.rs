@@ -10,6 +10,7 @@ use shared::ports::metrics::Metric;
 use shared::ports::provider::Connect as _;
 use shared::testkit::connect_shop::FakeShop;
 use shared::testkit::faults::Fault;
+use tokio::task::JoinHandle;
 
 use crate::world::{PROVIDER, World, domain, store};
 
@@ -23,6 +24,14 @@ async fn token(world: &World) -> Result<String, AppError> {
 fn counted(world: &World) -> [u64; 3] {
     [Metric::TokenRefreshes, Metric::TokenRefreshFailures, Metric::TokensDead]
         .map(|metric| world.metrics.sum(metric))
+}
+
+/// Lets a caller go on to where it stands still.
+async fn until_it_stands<T>(world: &World, sleeper: &JoinHandle<T>) {
+    while world.faults.frozen() == 0 {
+        assert!(!sleeper.is_finished(), "it never came to the call before which it was to stand still");
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn connected() -> World {
@@ -148,9 +157,7 @@ async fn one_who_stood_still_with_an_old_token_does_no_harm() {
     world.faults.at(from + 6, Fault::Freeze);
     let access = world.access();
     let sleeper = tokio::spawn(async move { access.shop_access(&store("st-1"), PROVIDER).await.map(|_| ()) });
-    while world.faults.frozen() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until_it_stands(&world, &sleeper).await;
     assert_eq!(world.faults.calls().last(), Some(&"vault.replace"));
     world.later(31);
     let second = token(&world).await.unwrap();
@@ -170,9 +177,7 @@ async fn the_pair_before_saves_a_token_that_the_shop_knows_another_replacement_o
     world.faults.at(from + 5, Fault::Freeze);
     let access = world.access();
     let sleeper = tokio::spawn(async move { access.shop_access(&store("st-1"), PROVIDER).await.map(|_| ()) });
-    while world.faults.frozen() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until_it_stands(&world, &sleeper).await;
     assert_eq!(world.faults.calls().last(), Some(&"shop.refresh"));
     world.later(31);
     token(&world).await.unwrap();

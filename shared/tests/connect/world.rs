@@ -123,6 +123,8 @@ impl World {
 
     pub fn with(adjust: impl FnOnce(FakeShop) -> FakeShop) -> Self {
         let (faults, clock) = (Faults::default(), ManualClock::default());
+        // The longest test makes some thousands.
+        faults.at_most(200_000);
         let app = AppSecret { client_id: "app-1".to_owned(), current: SECRET.into(), previous: None };
         let shop = adjust(FakeShop::new(Arc::new(Shopify::new()), faults.clone()));
         shop.open(profile("acme", 1_001, SCOPES));
