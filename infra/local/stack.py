@@ -29,6 +29,8 @@ NAME = "merchant-connectors"
 REGION = "us-east-1"
 PROVIDER = "shopify"
 CLIENT_ID = "local-client-id"
+# Where shops reach the stack: they post to https alone, so the simulator leads this made-up address to the API.
+HOOKS_ORIGIN = "https://hooks.eshop.example"
 LOOPBACK = "127.0.0.1,localhost,.localhost"
 
 
@@ -195,6 +197,7 @@ class Stack:
         state.mkdir()
         command = [binary, "--schema-dir", schema.ensure(), "--state-dir", state, "--port-file", port_file]
         command += ["--app", f"{CLIENT_ID}:{self.client_secret}:{self.redirect_uri}"]
+        command += ["--deliver-to", f"{HOOKS_ORIGIN}={self.url}"]
         for label, seed in shops.items():
             command += ["--shop", f"{label}={seed}"]
         for label, file in csv.items():
@@ -243,6 +246,7 @@ class Stack:
             "ShopifyClientId": CLIENT_ID,
             "ReturnOrigin": self.return_origin,
             "PublicBaseUrl": self.url,
+            "WebhooksBaseUrl": HOOKS_ORIGIN,
             "LocalApiId": self.api_id,
             **parameters,
         }

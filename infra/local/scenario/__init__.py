@@ -18,8 +18,9 @@ from .callbacks import Callbacks
 from .canary import Canary, selftest
 from .faults import Faults
 from .strangers import strangers
+from .webhooks import Webhooks, settle
 
-SHOPS = {"acme": "generated:30:1", "twin": "generated:40:7"}
+SHOPS = {"acme": "generated:30:1", "twin": "generated:40:7", "told": "generated:12:3"}
 # Small ranges, so that a small shop is read by many steps.
 PARAMETERS = {"ChunkBytes": "65536"}
 
@@ -59,6 +60,8 @@ class Scenario:
         with self.checks.part("the story"):
             story = Story(teller, Shop(self.stack, "acme"), Show(console(quiet=True)), self.checks, Report("scenario"))
             story.tell()
+            # What the shop has told of all that is dealt with, before anyone looks for changes.
+            settle(self.stack, "acme")
         self.heading("Strangers")
         with self.checks.part("strangers"):
             strangers(teller, stranger, self.checks)
@@ -67,10 +70,15 @@ class Scenario:
             callbacks = Callbacks(self.stack, stranger, "acme", self.checks)
             callbacks.all()
             callbacks.shop_in_use(self.merchant("store_c"))
+            settle(self.stack, "acme")
             self.canary.collect_tokens()
         self.heading("Bad input")
         with self.checks.part("bad input"):
             BadInput(stranger, self.checks).all()
+        self.heading("What the shop tells")
+        with self.checks.part("webhooks"):
+            Webhooks(self.merchant("store_told"), Shop(self.stack, "told"), self.checks).all()
+            self.canary.collect_tokens()
         self.heading("Crashes, repeats, faults")
         with self.checks.part("faults"):
             Faults(self, Shop(self.stack, "twin")).all()
