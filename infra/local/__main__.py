@@ -15,6 +15,7 @@ COMMANDS = {
     "scenario": ("scenario", "stack", "one deployed scenario, as the gate runs it"),
     "peers": ("peers", "stack", "clients nobody here wrote, against the simulator"),
     "drills": ("drills", "stack", "attacks, strangers, storms and leaks, in numbers: target/drills.json"),
+    "webhook-drill": ("drills.webhooks", "stack", "50 webhooks a second through the local stack, and what the stack takes of their time"),
     "stack-drills": ("drills.on_the_stack", "stack", "the drills that need the deployed stack"),
     "agreement": ("drills.agreement", None, "ask Shopify's own library about 10,000 callbacks and names, and compare"),
     "fuzz": ("drills.fuzz", None, "fuzz what strangers send: shop names, callbacks, webhooks"),

@@ -75,10 +75,10 @@ DRILLS = [
     Drill("agreement", "our verdict and that of Shopify's library", own("agreement")),
     Drill("mutants", "a broken build for every family of attacks", own("mutants", pr=("--check",))),
     Drill("fuzz", "shop names, callbacks, webhooks, at random", own("fuzz", pr=("--seconds", "10"), nightly=("--seconds", "300"))),
-    Drill("stack", "D2 tenants, IAM, D6 secrets on the deployed stack", own("stack-drills")),
+    Drill("stack", "D2 tenants, IAM, webhooks, D6 secrets on the deployed stack", own("stack-drills")),
 ]
 # What a drill says under other names than its own.
-PARTS = {"stack": ("D2", "iam", "D6")}
+PARTS = {"stack": ("D2", "iam", "webhooks", "D6")}
 
 
 def merge(lines: list[dict]) -> dict[str, dict]:

@@ -1,12 +1,14 @@
-"""The drills that need the deployed stack, on one: tenants, rights, leaks."""
+"""The drills that need the deployed stack, on one: tenants, rights, webhooks, leaks."""
 
 import json
+import os
 
 from ..demo.client import Evidence, Merchant
 from ..demo.vault import secret_names
 from ..display import step
+from ..scenario.webhooks import settle
 from ..stack import Stack
-from . import leaks, rights, tenants
+from . import leaks, rights, tenants, webhooks
 
 SHOPS = {"acme": "generated:30:1"}
 
@@ -20,12 +22,16 @@ def main(_arguments: list[str]) -> int:
         with step("A store connects and imports"):
             owner.connect("acme")
             owner.wait(owner.start("run"))
+            settle(stack, "acme")
         with step("D2: tenants") as current:
             lines.append(tenants.Tenants(stack, owner, stranger).play())
             current.result = f"{lines[-1]['tried']:,} tried, {lines[-1]['failed']} failed"
         with step("Rights of the roles") as current:
             lines.append(rights.play(stack, secret_names(stack)[0]))
             current.result = f"{lines[-1]['tried']:,} tried, {lines[-1]['failed']} failed"
+        with step("Webhooks, 50 a second") as current:
+            lines.append(webhooks.play(stack, "acme", seconds=10 if os.environ.get("DRILL_TIER") == "nightly" else 3))
+            current.result = webhooks.told(lines[-1])
         with step("D6: leaks") as current:
             lines.append(leaks.play(owner))
             current.result = f"{lines[-1]['tried']:,} tried, {lines[-1]['failed']} failed"
