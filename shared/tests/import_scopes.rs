@@ -17,6 +17,9 @@ use shared::domain::record::{Kind, Resource, Source, Standing};
 use shared::domain::run::{Feed, RunState, Wanted};
 use shared::domain::scopes::Scopes;
 use shared::ports::metrics::Metric;
+use shared::ports::provider::Connect as _;
+use shared::ports::vault::StoredToken;
+use shared::testkit::faults::Fault;
 use shared::testkit::source;
 use world::{World, codes, of};
 
@@ -328,4 +331,36 @@ async fn a_run_begun_before_a_reconnect_ends_with_it() {
     let run = world.shown(&run).await;
     assert_eq!(run.failure.map(|failure| failure.code.as_str()), Some("CONN_SHOP_CHANGED"));
     assert!(world.catalog.all(&world.store).is_empty());
+}
+
+#[tokio::test]
+async fn a_run_whose_store_is_connected_anew_at_a_rejected_call_asks_nothing_by_the_new_token() {
+    let world = World::stocked().await;
+    let run = world.start(false, None).await;
+    world.shop.end_access_before(0);
+    // The step has loaded its connector and was rejected; it loads it again for another token.
+    let from = world.connecting.calls().len();
+    world.connecting.at(from + 1, Fault::Freeze);
+    let anew = async {
+        while world.connecting.frozen() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut moved = connector(&world).await;
+        let install = InstallId::new(uuid::Uuid::from_u128(2));
+        let used = moved.installation.as_mut().unwrap();
+        let held = world.step.access.vault.current(&used.id).await.unwrap().unwrap();
+        let app = world.step.access.vault.app_secret(PROVIDER).await.unwrap();
+        let code = world.shop.approve(&used.shop);
+        let grant = world.shop.exchange(&used.shop, &code, &app).await.unwrap();
+        let token = StoredToken { access_token: grant.access_token, ..held };
+        world.step.access.vault.create(&install, &token).await.unwrap();
+        used.id = install;
+        world.imports.connectors.save(&mut moved).await.unwrap();
+        world.connecting.thaw();
+    };
+    tokio::join!(world.settle(), anew);
+    let run = world.shown(&run).await;
+    assert_eq!(run.failure.map(|failure| failure.code.as_str()), Some("CONN_SHOP_CHANGED"));
+    assert_eq!((world.faults.count("source_counts"), world.faults.count("start_feed")), (1, 0));
+    assert_eq!(connector(&world).await.reason, None);
 }

@@ -62,6 +62,7 @@ pub struct FakeShop {
     faults: Faults,
     strict: bool,
     lone: bool,
+    lenient: bool,
     inner: Mutex<Inner>,
 }
 
@@ -78,6 +79,7 @@ impl FakeShop {
             faults,
             strict: false,
             lone: false,
+            lenient: false,
             inner: Mutex::default(),
         }
     }
@@ -93,6 +95,13 @@ impl FakeShop {
     #[must_use]
     pub fn lone(mut self) -> Self {
         self.lone = true;
+        self
+    }
+
+    /// A new authorization leaves the tokens of the one before it good.
+    #[must_use]
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
         self
     }
 
@@ -323,9 +332,10 @@ impl Connect for FakeShop {
             let number = inner.issued;
             let shop = inner.shops.get_mut(shop).ok_or(ProviderError::ShopUnavailable)?;
             shop.installed = true;
-            // A new authorization ends the tokens of the one before it.
-            shop.access.clear();
-            shop.refresh.clear();
+            if !self.lenient {
+                shop.access.clear();
+                shop.refresh.clear();
+            }
             Ok(Self::grant(number, shop, None))
         })
         .await

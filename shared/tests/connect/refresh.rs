@@ -8,6 +8,7 @@ use shared::app::error::AppError;
 use shared::domain::connection::Reason;
 use shared::ports::metrics::Metric;
 use shared::ports::provider::Connect as _;
+use shared::ports::vault::{StoredToken, TokenVault as _};
 use shared::testkit::connect_shop::FakeShop;
 use shared::testkit::faults::Fault;
 use tokio::task::JoinHandle;
@@ -189,6 +190,75 @@ async fn the_pair_before_saves_a_token_that_the_shop_knows_another_replacement_o
     assert_eq!(world.stored("st-1").unwrap().reason, None);
     world.later(3_600);
     token(&world).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_who_asks_late_with_a_token_that_was_traded_reads_again_before_giving_up() {
+    let world = World::with(FakeShop::strict);
+    world.connect("st-1", "acme").await;
+    world.later(3_600);
+    let from = world.faults.calls().len();
+    world.faults.at(from + 5, Fault::Freeze);
+    let access = world.access();
+    let sleeper = tokio::spawn(async move { access.shop_access(&store("st-1"), PROVIDER).await.map(|_| ()) });
+    until_it_stands(&world, &sleeper).await;
+    assert_eq!(world.faults.calls().last(), Some(&"shop.refresh"));
+    world.later(31);
+    let second = token(&world).await.unwrap();
+    world.faults.thaw();
+    sleeper.await.unwrap().unwrap();
+    assert_eq!(world.stored("st-1").unwrap().reason, None);
+    assert_eq!(token(&world).await.unwrap(), second);
+}
+
+#[tokio::test]
+async fn a_lease_under_which_nothing_was_asked_does_not_count() {
+    let world = connected().await;
+    world.later(3_600);
+    let from = world.faults.calls().len();
+    // It has read the old token, and takes the lease after another has refreshed.
+    world.faults.at(from + 2, Fault::Freeze);
+    let access = world.access();
+    let sleeper = tokio::spawn(async move { access.shop_access(&store("st-1"), PROVIDER).await.map(|_| ()) });
+    until_it_stands(&world, &sleeper).await;
+    assert_eq!(world.faults.calls().last(), Some(&"connectors.lease_refresh"));
+    let mut rejected = world.access().shop_access(&store("st-1"), PROVIDER).await.unwrap().1.token;
+    world.faults.thaw();
+    sleeper.await.unwrap().unwrap();
+    for _ in 0..5 {
+        let next = world.access().after_rejection(&store("st-1"), PROVIDER, &rejected).await.unwrap();
+        rejected = next.1.token;
+    }
+    assert_eq!(world.shop.count("refresh"), 6);
+}
+
+#[tokio::test]
+async fn a_token_put_in_force_while_another_is_rejected_twice_keeps_the_connection() {
+    for replaced in [false, true] {
+        let world = connected().await;
+        let install = world.stored("st-1").unwrap().installation.unwrap().id;
+        world.later(24 * 3_600);
+        world.shop.set_deaf(true);
+        let from = world.faults.calls().len();
+        // Rejected, refreshed, rejected again: the last look into the vault stands still.
+        world.faults.at(from + 22, Fault::Freeze);
+        let other = async {
+            while world.faults.frozen() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let calls = world.faults.calls().split_off(from);
+            assert_eq!(calls[20..], ["connectors.release_refresh", "shop.inspect", "vault.current"]);
+            if replaced {
+                let held = world.vault.current(&install).await.unwrap().unwrap();
+                let next = StoredToken { access_token: "another".into(), ..held.clone() };
+                world.vault.replace(&install, &held.version, &next).await.unwrap();
+            }
+            world.faults.thaw();
+        };
+        tokio::join!(world.sweep(), other);
+        let expected = (!replaced).then_some(Reason::NeedsReauthorization);
+        assert_eq!(world.stored("st-1").unwrap().reason, expected);
+    }
 }
 
 #[tokio::test]

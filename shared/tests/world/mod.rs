@@ -35,6 +35,8 @@ use shared::testkit::source::{self, FakeSource};
 pub struct World {
     pub store: StoreId,
     pub faults: Faults,
+    /// Those of connectors alone.
+    pub connecting: Faults,
     pub catalog: FakeCatalog,
     pub queue: FakeQueue,
     pub source: FakeSource,
@@ -57,7 +59,8 @@ impl World {
         let clock = ManualClock::default();
         let shopify = Arc::new(Shopify::new());
         let shop = Arc::new(FakeShop::new(shopify.clone(), Faults::default()));
-        let connectors = Arc::new(FakeConnectors::new(Faults::default()));
+        let connecting = Faults::default();
+        let connectors = Arc::new(FakeConnectors::new(connecting.clone()));
         let secret =
             AppSecret { client_id: "app".to_owned(), current: "hush".to_owned().into(), previous: None };
         let install = InstallId::new(uuid::Uuid::from_u128(1));
@@ -137,7 +140,7 @@ impl World {
             clock: Arc::new(clock.clone()),
             random: Arc::new(SeededRandom::new(1)),
         };
-        Self { store: store("one"), faults, catalog, queue, source, shop, metrics, imports, step }
+        Self { store: store("one"), faults, connecting, catalog, queue, source, shop, metrics, imports, step }
     }
 
     /// A shop with ten products in three chunks, metafields and two collections.
