@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+#[expect(dead_code, reason = "each test file uses its part of the world")]
 mod world;
 
 use serde_json::json;
