@@ -181,7 +181,7 @@ impl CompleteOauth {
         let (provider, shop) = (pending.provider, &pending.shop);
         let install = InstallId::new(self.random.uuid(now));
         let actor = Actor { store: &pending.store, subject: &pending.subject, origin };
-        let arriving = Arriving { actor, provider, shop, install: &install };
+        let arriving = Arriving { actor, provider, shop, install: &install, due: now + CLAIM_LIFE };
         let connectors = &self.access.connectors;
         // Before the code: trading it would break the installation of the store that has this shop.
         let claim = connectors.claim_shop(provider, shop, &pending.store, &install, now, now + CLAIM_LIFE);

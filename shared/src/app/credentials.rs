@@ -66,11 +66,11 @@ impl Configure {
             let detail = "This shop is connected to another store. Disconnect it there first.";
             return Err(AppError::conflict("shop_in_use", detail));
         }
-        let arriving = Arriving { actor, provider, shop, install };
+        let arriving = Arriving { actor, provider, shop, install, due: now + CLAIM_LIFE };
         let live = self.go_live(arriving, credentials).await;
         if live.is_err() {
             // A token that was stored by then is on the list of loose ends, for those who may delete it.
-            if let Err(error) = connectors.release_claim(provider, shop, install).await {
+            if let Err(error) = connectors.give_up_claim(provider, shop, install).await {
                 tracing::warn!(cause = chain(&error), "a pending claim could not be freed and will expire");
             }
         }

@@ -34,7 +34,7 @@ pub struct Disconnected {
     /// Whether the app was removed from the shop just now. False where the shop did not let us, or had done so
     /// itself; none where there was nothing to remove.
     pub app_removed: Option<bool>,
-    /// Whether the shop does not answer and the app is still to be removed there, which we go on trying.
+    /// Whether the app is still to be removed: the shop does not answer, or someone else is at it. We go on trying.
     pub pending: bool,
 }
 

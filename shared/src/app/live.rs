@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::access::Access;
 use super::audit::{Actor, Event, entry_after};
 use super::configure::ATTEMPTS;
@@ -22,10 +24,12 @@ pub(super) struct Arriving<'a> {
     pub(super) provider: ProviderId,
     pub(super) shop: &'a ShopDomain,
     pub(super) install: &'a InstallId,
+    /// When someone else sees to what the attempt has left.
+    pub(super) due: Timestamp,
 }
 
 impl Arriving<'_> {
-    fn loose_end(&self, access: &Access) -> LooseEnd {
+    fn loose_end(&self) -> LooseEnd {
         LooseEnd {
             store: self.actor.store.clone(),
             provider: self.provider,
@@ -34,7 +38,7 @@ impl Arriving<'_> {
             // An attempt that failed leaves the app where the merchant put it, and can be made again.
             remove_app: false,
             entry: None,
-            due: access.clock.now() + CLAIM_LIFE,
+            due: self.due,
         }
     }
 }
@@ -42,7 +46,7 @@ impl Arriving<'_> {
 impl Access {
     /// Puts the token into the vault, on the list of loose ends before that.
     pub(super) async fn keep(&self, arriving: Arriving<'_>, token: &StoredToken) -> Result<(), AppError> {
-        self.connectors.put_loose_end(&arriving.loose_end(self)).await?;
+        self.connectors.put_loose_end(&arriving.loose_end()).await?;
         Ok(self.vault.create(arriving.install, token).await?)
     }
 
@@ -75,8 +79,7 @@ impl Access {
                 shop: Some(arriving.shop),
                 reason: None,
             };
-            let connected =
-                LooseEnd { entry: Some(entry_after(&connector, event)), ..arriving.loose_end(self) };
+            let connected = LooseEnd { entry: Some(entry_after(&connector, event)), ..arriving.loose_end() };
             let mut ends = vec![connected];
             if let Some(replaced) = replaced {
                 let given_up = LooseEnd::of_given_up(&connector, &replaced, now);
@@ -104,7 +107,13 @@ impl Access {
     /// Takes back what an attempt that failed has left: its claim and its token. What cannot be done now stays on the
     /// list, so a failure here is not one of the attempt.
     pub(super) async fn give_up(&self, arriving: Arriving<'_>) {
-        if let Err(error) = self.tie_up(&arriving.loose_end(self)).await {
+        let Arriving { provider, shop, install, .. } = arriving;
+        let cleared = async {
+            // Before the token: an attempt that goes live late finds no claim and cannot.
+            self.connectors.give_up_claim(provider, shop, install).await?;
+            self.tie_up(&arriving.loose_end()).await
+        };
+        if let Err(error) = cleared.await {
             let (code, cause) = (error.code, error.cause());
             tracing::warn!(code, cause, install.id = %arriving.install, "a failed attempt is cleared away later");
         }

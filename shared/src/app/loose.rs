@@ -1,41 +1,89 @@
 //! Ties up loose ends of installations: what is not in the history yet is put there; an installation that no connector
 //! uses loses its app, its token, its addresses and its claim. Every step can be repeated, and the loose end is struck out last, so
 //! that whoever comes after a crash (the caller again, or the sweeper) finishes the same work.
+//!
+//! One at a time puts an installation away: two at once could remove the app after the other has freed the shop, under
+//! the store that has it by then. And only what was read is struck out: a disconnect puts a newer loose end in the place
+//! of one that is being tied up.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::access::{Access, NoToken};
-use super::error::AppError;
+use super::error::{AppError, ErrorKind};
 use crate::domain::connection::LooseEnd;
 use crate::ports::chain;
+use crate::ports::loose::Take;
 use crate::ports::provider::{ProviderError, ShopAccess};
 
-/// How long a shop is closed while an installation is put away; longer than any function runs.
-const CLOSING: Duration = Duration::from_secs(180);
+/// How long an installation is someone's to put away, and its shop closed; longer than any function runs.
+const PUTTING_AWAY: Duration = Duration::from_secs(180);
 
 impl Access {
     /// Ties one up. Tells whether our app was removed from the shop; none where there was nothing to remove.
     ///
-    /// Errors: `shop_unreachable`, `shop_throttled` or `refreshing` while the shop does not let us; the loose end stays.
+    /// Errors: `shop_unreachable`, `shop_throttled` or `refreshing` while the shop does not let us, `being_put_away`
+    /// while someone else is at it; the loose end stays.
     pub(super) async fn tie_up(&self, end: &LooseEnd) -> Result<Option<bool>, AppError> {
         if let Some(entry) = &end.entry {
             self.history.append(entry).await?;
         }
         let connector = self.connectors.load(&end.store, end.provider).await?;
         let used = connector.and_then(|connector| connector.installation);
-        let removed = match used {
-            Some(used) if used.id == end.install => None,
-            _ => self.put_away(end).await?,
-        };
-        self.connectors.strike_loose_end(&end.store, end.provider, &end.install).await?;
-        Ok(removed)
+        if used.is_some_and(|used| used.id == end.install) {
+            self.connectors.strike_loose_end(end).await?;
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let until = now + PUTTING_AWAY;
+        let tied = self.take_and_put_away(end, now, until).await;
+        if tied.is_err()
+            && let Err(error) = self.connectors.give_back_loose_end(end, until, self.clock.now()).await
+        {
+            tracing::warn!(cause = chain(&error), install.id = %end.install, "nobody else can put it away for a while");
+        }
+        // Only now: what someone else has taken is not ours to give back.
+        tied?.ok_or_else(|| {
+            let detail = "This connection is being removed at this moment. Try again in a few minutes.";
+            AppError::new(ErrorKind::Unavailable, "being_put_away", detail)
+        })
+    }
+
+    /// Takes the loose end, puts the installation away, strikes it out. None where someone else has it.
+    async fn take_and_put_away(
+        &self,
+        end: &LooseEnd,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Option<bool>>, AppError> {
+        // After the look at the connector: an installation that was let go since has another loose end by now, and one
+        // that is taken does not go live.
+        match self.connectors.take_loose_end(end, now, until).await? {
+            Take::Taken => {}
+            Take::Busy { .. } => return Ok(None),
+            Take::Changed => return Ok(Some(None)),
+            // What is not on the list does not go live. An attempt that stood still may have stored its token after
+            // others had put it away; the app is not touched, nobody holds the shop for that.
+            Take::Gone => {
+                let end = LooseEnd { remove_app: false, ..end.clone() };
+                return self.put_away(&end, now, until).await.map(Some);
+            }
+        }
+        let removed = self.put_away(end, now, until).await?;
+        self.connectors.strike_loose_end(end).await?;
+        Ok(Some(removed))
     }
 
     /// Removes the app, where that is ours to do, then the token, the addresses, the claim.
-    async fn put_away(&self, end: &LooseEnd) -> Result<Option<bool>, AppError> {
+    async fn put_away(
+        &self,
+        end: &LooseEnd,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<bool>, AppError> {
         let (provider, shop, install) = (end.provider, &end.shop, &end.install);
-        let now = self.clock.now();
-        let close = || self.connectors.close_claim(provider, shop, &end.store, install, now, now + CLOSING);
+        let close = || self.connectors.close_claim(provider, shop, &end.store, install, now, until);
         // Where another installation has the shop, removing the app would end that one.
         let removed = if end.remove_app && close().await? {
             let removed = self.remove_app(end).await;

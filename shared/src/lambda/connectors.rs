@@ -104,8 +104,8 @@ pub struct DisconnectAnswer {
     /// admin; absent where there was nothing to remove.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_removed: Option<bool>,
-    /// True where the shop does not answer at the moment: the app and the token go as soon as it does. There is
-    /// nothing to do.
+    /// True where the shop does not answer at the moment, or another request is removing the app right now: app and
+    /// token go as soon as they can. There is nothing to do.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub removal_pending: bool,
 }

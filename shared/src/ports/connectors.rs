@@ -89,7 +89,7 @@ pub trait ConnectorStore: LooseEnds {
 
     /// Saves the connector as `save` does, confirms the claim on the shop of `connector.installation` for it and puts
     /// the loose ends down: all or nothing. The claim must be this store's, not closing, and, where it is pending,
-    /// this installation's; a loose end of this very installation must be on the list already.
+    /// this installation's; a loose end of this very installation must be on the list already, and never taken.
     /// `PortError::Conflict` where the revision moved, or the claim or the loose end is not (or no longer) there.
     async fn go_live(&self, connector: &mut Connector, ends: &[LooseEnd]) -> Result<(), PortError>;
 
@@ -99,6 +99,15 @@ pub trait ConnectorStore: LooseEnds {
 
     /// Frees a claim if it is this installation's; one that is not is left alone, without an error.
     async fn release_claim(
+        &self,
+        provider: ProviderId,
+        shop: &ShopDomain,
+        install: &InstallId,
+    ) -> Result<(), PortError>;
+
+    /// Frees a claim that an attempt took, if it is this installation's and neither confirmed nor closing: the attempt
+    /// may be live without knowing it. One that is not is left alone, without an error.
+    async fn give_up_claim(
         &self,
         provider: ProviderId,
         shop: &ShopDomain,

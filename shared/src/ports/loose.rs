@@ -25,23 +25,53 @@ pub struct Due {
     pub at: Timestamp,
 }
 
+/// How asking for a loose end ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// It is ours to tie up.
+    Taken,
+    /// Someone else is at it.
+    Busy {
+        /// Until when, at the latest.
+        until: Timestamp,
+    },
+    /// Another one of the same installation has taken its place.
+    Changed,
+    /// It is struck out, or was never there.
+    Gone,
+}
+
 /// The list of unfinished business. An entry is put down before what it speaks of is done, so that no crash can leave
 /// a token, a claim or an app that nobody knows of.
 #[async_trait]
 pub trait LooseEnds: Send + Sync {
-    /// Puts one down, or replaces the one of the same installation.
+    /// Puts one down, or replaces the one of the same installation, whoever has taken that.
     async fn put_loose_end(&self, end: &LooseEnd) -> Result<(), PortError>;
 
     /// Those of a store's connector, consistently.
     async fn loose_ends(&self, store: &StoreId, provider: ProviderId) -> Result<Vec<LooseEnd>, PortError>;
 
-    /// Strikes one out. One that is not there is a success.
-    async fn strike_loose_end(
+    /// Takes one until `until`, if it is still the very one that was read and nobody has it at `now`. From then on its
+    /// installation cannot go live.
+    async fn take_loose_end(
         &self,
-        store: &StoreId,
-        provider: ProviderId,
-        install: &InstallId,
+        end: &LooseEnd,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Take, PortError>;
+
+    /// Gives one back that was taken until `until`, so that others may take it from `now` on. One that is someone
+    /// else's by now is left alone, without an error.
+    async fn give_back_loose_end(
+        &self,
+        end: &LooseEnd,
+        until: Timestamp,
+        now: Timestamp,
     ) -> Result<(), PortError>;
+
+    /// Strikes one out, if it is still the very one that was read. One that is not, or not there, is left alone,
+    /// without an error.
+    async fn strike_loose_end(&self, end: &LooseEnd) -> Result<(), PortError>;
 
     /// Takes a shop for putting this installation away: until `until` nobody can claim it, not even its own store.
     /// True where the shop is free, its claim has ended, or it is this installation's. False where another

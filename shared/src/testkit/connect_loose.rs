@@ -7,13 +7,15 @@ use super::connect_store::{Claim, FakeConnectors, Inner};
 use crate::domain::connection::LooseEnd;
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 use crate::ports::PortError;
-use crate::ports::loose::{Due, LooseEnds};
+use crate::ports::loose::{Due, LooseEnds, Take};
 
 impl Inner {
     pub(super) fn put_loose(&mut self, end: &LooseEnd) {
         let cared = (end.store.clone(), end.provider, Some(end.install.clone()));
         self.due.insert(cared, end.due.as_second());
-        self.loose.insert((end.store.clone(), end.provider, end.install.clone()), end.clone());
+        let key = (end.store.clone(), end.provider, end.install.clone());
+        self.taken.remove(&key);
+        self.loose.insert(key, end.clone());
     }
 }
 
@@ -44,17 +46,58 @@ impl LooseEnds for FakeConnectors {
             .await
     }
 
-    async fn strike_loose_end(
+    async fn take_loose_end(
         &self,
-        store: &StoreId,
-        provider: ProviderId,
-        install: &InstallId,
+        end: &LooseEnd,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Take, PortError> {
+        self.faults
+            .port("connectors", "connectors.take_loose_end", || {
+                let mut inner = self.inner();
+                let key = (end.store.clone(), end.provider, end.install.clone());
+                match inner.loose.get(&key) {
+                    None => return Ok(Take::Gone),
+                    Some(held) if held != end => return Ok(Take::Changed),
+                    Some(_) => {}
+                }
+                if let Some(until) = inner.taken.get(&key).copied().filter(|until| *until > now) {
+                    return Ok(Take::Busy { until });
+                }
+                inner.taken.insert(key, until);
+                Ok(Take::Taken)
+            })
+            .await
+    }
+
+    async fn give_back_loose_end(
+        &self,
+        end: &LooseEnd,
+        until: Timestamp,
+        now: Timestamp,
     ) -> Result<(), PortError> {
+        self.faults
+            .port("connectors", "connectors.give_back_loose_end", || {
+                let mut inner = self.inner();
+                let key = (end.store.clone(), end.provider, end.install.clone());
+                if let Some(taken) = inner.taken.get_mut(&key).filter(|taken| **taken == until) {
+                    *taken = now;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn strike_loose_end(&self, end: &LooseEnd) -> Result<(), PortError> {
         self.faults
             .port("connectors", "connectors.strike_loose_end", || {
                 let mut inner = self.inner();
-                inner.loose.remove(&(store.clone(), provider, install.clone()));
-                inner.due.remove(&(store.clone(), provider, Some(install.clone())));
+                let key = (end.store.clone(), end.provider, end.install.clone());
+                if inner.loose.get(&key) == Some(end) {
+                    inner.loose.remove(&key);
+                    inner.taken.remove(&key);
+                    inner.due.remove(&(key.0, key.1, Some(key.2)));
+                }
                 Ok(())
             })
             .await

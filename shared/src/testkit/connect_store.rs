@@ -43,6 +43,8 @@ struct Held {
 pub(super) struct Inner {
     pub(super) connectors: BTreeMap<(StoreId, ProviderId), Connector>,
     pub(super) loose: BTreeMap<(StoreId, ProviderId, InstallId), LooseEnd>,
+    /// Until when loose ends are taken.
+    pub(super) taken: BTreeMap<(StoreId, ProviderId, InstallId), Timestamp>,
     /// Whole seconds, as in the index.
     pub(super) due: BTreeMap<Cared, i64>,
     states: BTreeMap<String, PendingConnect>,
@@ -223,7 +225,8 @@ impl ConnectorStore for FakeConnectors {
                         && (claim.pending_until.is_none() || claim.install == installation.id)
                 });
                 let listed = ends.iter().filter(|end| end.install == installation.id).all(|end| {
-                    inner.loose.contains_key(&(end.store.clone(), end.provider, end.install.clone()))
+                    let key = (end.store.clone(), end.provider, end.install.clone());
+                    inner.loose.contains_key(&key) && !inner.taken.contains_key(&key)
                 });
                 if !ours || !listed {
                     return Err(PortError::Conflict);
@@ -268,6 +271,27 @@ impl ConnectorStore for FakeConnectors {
                 let mut inner = self.inner();
                 let key = (provider, shop.clone());
                 if inner.claims.get(&key).is_some_and(|claim| claim.install == *install) {
+                    inner.claims.remove(&key);
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn give_up_claim(
+        &self,
+        provider: ProviderId,
+        shop: &ShopDomain,
+        install: &InstallId,
+    ) -> Result<(), PortError> {
+        self.faults
+            .port("connectors", "connectors.give_up_claim", || {
+                let mut inner = self.inner();
+                let key = (provider, shop.clone());
+                let pending = inner.claims.get(&key).is_some_and(|claim| {
+                    claim.install == *install && claim.pending_until.is_some() && !claim.closing
+                });
+                if pending {
                     inner.claims.remove(&key);
                 }
                 Ok(())

@@ -16,6 +16,7 @@ mod refresh;
 mod replace;
 mod rotate;
 mod sweep;
+mod together;
 mod told;
 mod uninstalled;
 mod webhooks;

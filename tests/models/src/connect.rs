@@ -23,10 +23,14 @@ use tie::Tie;
 pub(crate) enum Design {
     #[default]
     Ours,
-    /// A claim knows every attempt that counts on it, and is freed or closed with the last. A loose end is taken by one
-    /// at a time, who strikes out only what was read. An attempt that failed steps back from the claim, then looks once
-    /// more whether it is live by now.
-    Mended,
+    /// A claim knows every attempt that counts on it, and is freed or closed with the last.
+    Counted,
+    /// Whoever comes ties up a loose end, also while another does.
+    PutAwayTogether,
+    /// A loose end is struck out whatever it says by now.
+    StruckUnread,
+    /// Going live does not ask whether the loose end was taken.
+    TakenGoesLive,
     /// A state is bound to its store, and no cookie to the browser.
     NoCookie,
     /// The state is read, then deleted.
@@ -63,9 +67,8 @@ pub(crate) struct Connect {
     sweeps_beside: bool,
     /// Crashes of the sweeper, and shops that do not answer when the app is to be removed.
     mishaps: u8,
-    /// Whether everything has to hold also where a claim was freed under an attempt of the same store, where two put an
-    /// install away at once, and where a loose end was struck out by someone who had read the one before it.
-    gaps: bool,
+    /// Whether everything has to hold also where a claim was freed under an attempt of the same store.
+    freed_under: bool,
     starts: Vec<Start>,
 }
 
@@ -129,6 +132,9 @@ pub(crate) struct State {
     listed: u8,
     to_remove: u8,
     due: u8,
+    /// Those among them whose loose end was put by going live, and those that someone has taken once.
+    connected: u8,
+    taken: u8,
     /// Installs whose token the shop has given, and those whose token it no longer takes.
     minted: u8,
     killed: u8,
@@ -224,8 +230,7 @@ impl Model for Connect {
             }
             None if !self.sweeps_beside && state.busy() => {}
             None => {
-                let due = (0..8)
-                    .filter(|install| state.is_due(*install, self.outlived, self.design == Design::Mended));
+                let due = (0..8).filter(|install| state.is_due(*install, self.outlived));
                 actions.extend(due.map(|install| Action::Sweep { install }));
             }
         }

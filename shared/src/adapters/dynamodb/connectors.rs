@@ -167,8 +167,9 @@ impl ConnectorStore for DynamoConnectors {
         let (key, change, unchanged) = change(connector)?;
         let mut writes = vec![Write::Update(key, change, unchanged), Write::Update(claim, confirm, ours)];
         for end in ends {
-            // Its own must still be on the list: whoever struck it out has put the token away.
-            let listed = (end.install == installation.id).then(|| Expression::new("attribute_exists(#pk)"));
+            // Its own must still be on the list, and nobody's: whoever took it puts the token away.
+            let listed = (end.install == installation.id)
+                .then(|| Expression::new("attribute_exists(#pk) AND attribute_not_exists(#until)"));
             writes.push(Write::Put(loose_item(end)?, listed));
         }
         self.table.transact(writes).await?.map_err(|_| PortError::Conflict)?;
@@ -193,6 +194,20 @@ impl ConnectorStore for DynamoConnectors {
         let ours = Expression::new("#install = :install").with(":install", s(install.as_str()));
         // Refused: it is another installation's, or gone.
         self.table.delete(&keys::claim(provider, shop), Some(ours)).await?;
+        Ok(())
+    }
+
+    async fn give_up_claim(
+        &self,
+        provider: ProviderId,
+        shop: &ShopDomain,
+        install: &InstallId,
+    ) -> Result<(), PortError> {
+        let pending = Expression::new(
+            "#install = :install AND attribute_exists(#until) AND attribute_not_exists(#closing)",
+        )
+        .with(":install", s(install.as_str()));
+        self.table.delete(&keys::claim(provider, shop), Some(pending)).await?;
         Ok(())
     }
 

@@ -9,10 +9,10 @@ use super::table::{Expression, Query, Wrote};
 use super::units::Item;
 use super::wire::{Reader, n, s};
 use super::wire_connectors::V;
-use super::wire_loose::{loose_item, read_due, read_loose};
+use super::wire_loose::{loose_doc, loose_item, read_due, read_loose};
 use crate::domain::connection::LooseEnd;
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
-use crate::ports::loose::{Due, LooseEnds};
+use crate::ports::loose::{Due, LooseEnds, Take};
 use crate::ports::{PortError, chain};
 
 #[async_trait]
@@ -28,13 +28,49 @@ impl LooseEnds for DynamoConnectors {
         items.iter().map(|item| read_loose(store, provider, item)).collect()
     }
 
-    async fn strike_loose_end(
+    async fn take_loose_end(
         &self,
-        store: &StoreId,
-        provider: ProviderId,
-        install: &InstallId,
+        end: &LooseEnd,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Take, PortError> {
+        let take = Expression::new("SET #until = :until").with(":until", n(until.as_nanosecond()));
+        let doc = loose_doc(end)?;
+        let free = Expression::new("#doc = :doc AND (attribute_not_exists(#until) OR #until <= :now)")
+            .with(":doc", s(doc.as_str()))
+            .with(":now", n(now.as_nanosecond()));
+        let key = keys::loose_end(&end.store, end.provider, &end.install);
+        let Wrote::Refused(held) = self.table.update(&key, take, free).await? else {
+            return Ok(Take::Taken);
+        };
+        let Some(held) = held else { return Ok(Take::Gone) };
+        let read = Reader::new("loose end", &held, 1..=u64::from(V))?;
+        if read.text("doc")? != doc {
+            return Ok(Take::Changed);
+        }
+        let until = Timestamp::from_nanosecond(read.number("until")?);
+        Ok(Take::Busy { until: until.map_err(|_| read.malformed("it is no time"))? })
+    }
+
+    async fn give_back_loose_end(
+        &self,
+        end: &LooseEnd,
+        until: Timestamp,
+        now: Timestamp,
     ) -> Result<(), PortError> {
-        self.table.delete(&keys::loose_end(store, provider, install), None).await?;
+        // The mark stays: an installation that was about to be put away does not go live any more.
+        let ended = Expression::new("SET #until = :now").with(":now", n(now.as_nanosecond()));
+        let ours = Expression::new("#until = :until").with(":until", n(until.as_nanosecond()));
+        let key = keys::loose_end(&end.store, end.provider, &end.install);
+        self.table.update(&key, ended, ours).await?;
+        Ok(())
+    }
+
+    async fn strike_loose_end(&self, end: &LooseEnd) -> Result<(), PortError> {
+        let same = Expression::new("#doc = :doc").with(":doc", s(loose_doc(end)?));
+        let key = keys::loose_end(&end.store, end.provider, &end.install);
+        // Refused: another one has taken its place, or it is gone.
+        self.table.delete(&key, Some(same)).await?;
         Ok(())
     }
 

@@ -22,15 +22,20 @@ struct LooseEndV1 {
     entry: Option<EntryV1>,
 }
 
+/// A loose end, as JSON. What is read off the table writes back the same: by that it is known again.
+pub fn loose_doc(end: &LooseEnd) -> Result<String, PortError> {
+    let entry = end.entry.as_ref().map(EntryV1::of);
+    let record = LooseEndV1 { shop: end.shop.clone(), remove_app: end.remove_app, due: end.due, entry };
+    to_json("loose end", &record)
+}
+
 /// A loose end, with its place in the index.
 pub fn loose_item(end: &LooseEnd) -> Result<Item, PortError> {
     let mut stored = item(&keys::loose_end(&end.store, end.provider, &end.install), V);
     let place = keys::due(&end.store, end.provider, Some(&end.install), end.due);
     stored.insert("gpk".to_owned(), s(place.pk));
     stored.insert("gsk".to_owned(), s(place.sk));
-    let entry = end.entry.as_ref().map(EntryV1::of);
-    let record = LooseEndV1 { shop: end.shop.clone(), remove_app: end.remove_app, due: end.due, entry };
-    stored.insert("doc".to_owned(), s(to_json("loose end", &record)?));
+    stored.insert("doc".to_owned(), s(loose_doc(end)?));
     Ok(stored)
 }
 

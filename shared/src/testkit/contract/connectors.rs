@@ -23,6 +23,7 @@ pub async fn all(connectors: &dyn ConnectorStore) -> Checked {
         a_failed_reconnect_leaves_the_confirmed_claim,
         going_live_saves_and_confirms_or_does_neither,
         a_claim_is_released_by_its_own_installation_alone,
+        an_attempt_gives_up_its_claim_only_while_it_is_pending,
         of_many_one_gets_the_lease_until_it_ends,
         a_window_sees_no_more_refreshes_than_are_allowed;
         (connectors)
@@ -193,6 +194,26 @@ async fn a_claim_is_released_by_its_own_installation_alone(connectors: &dyn Conn
     assert!(!claim(connectors, &shop, &other, 1).await?);
     connectors.release_claim(PROVIDER, &shop, &install).await?;
     assert!(claim(connectors, &shop, &other, 1).await?);
+    Ok(())
+}
+
+async fn an_attempt_gives_up_its_claim_only_while_it_is_pending(connectors: &dyn ConnectorStore) -> Checked {
+    let (shop, store, other) = (samples::shop(), samples::store()?, samples::store()?);
+    let install = samples::install();
+    connectors.give_up_claim(PROVIDER, &shop, &install).await?;
+    connectors.claim_shop(PROVIDER, &shop, &store, &install, at(0), at(60)).await?;
+    connectors.give_up_claim(PROVIDER, &shop, &samples::install()).await?;
+    assert!(!claim(connectors, &shop, &other, 1).await?, "it is another installation's");
+    connectors.go_live(&mut samples::connector(&store, &shop, &install), &[]).await?;
+    connectors.give_up_claim(PROVIDER, &shop, &install).await?;
+    assert!(!claim(connectors, &shop, &other, 1_000).await?, "it is confirmed");
+    assert!(connectors.close_claim(PROVIDER, &shop, &store, &install, at(100), at(160)).await?);
+    connectors.give_up_claim(PROVIDER, &shop, &install).await?;
+    assert!(!claim(connectors, &shop, &other, 101).await?, "it is closing");
+    let pending = samples::shop();
+    connectors.claim_shop(PROVIDER, &pending, &store, &install, at(0), at(60)).await?;
+    connectors.give_up_claim(PROVIDER, &pending, &install).await?;
+    assert!(claim(connectors, &pending, &other, 1).await?);
     Ok(())
 }
 

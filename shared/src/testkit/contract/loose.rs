@@ -1,17 +1,22 @@
 //! Rules of `LooseEnds`, and of the writes of `ConnectorStore` that put them down.
 
+use futures::future::join_all;
+
 use super::samples::{self, PROVIDER, at};
 use super::{Checked, rules};
-use crate::domain::connection::{HistoryAction, HistoryEntry, Reason};
+use crate::domain::connection::{HistoryAction, HistoryEntry, LooseEnd, Reason};
 use crate::domain::ids::StoreId;
 use crate::ports::PortError;
 use crate::ports::connectors::ConnectorStore;
-use crate::ports::loose::{CARE_EVERY, Due};
+use crate::ports::loose::{CARE_EVERY, Due, Take};
 
 /// Checks every rule.
 pub async fn all(connectors: &dyn ConnectorStore) -> Checked {
     rules!(
         a_loose_end_reads_back_until_it_is_struck_out,
+        a_loose_end_is_struck_out_only_as_it_was_read,
+        a_loose_end_is_one_takers_until_it_is_given_back_or_ends,
+        what_is_taken_does_not_go_live,
         what_is_due_comes_longest_first_and_can_be_put_off_once,
         a_connector_is_looked_after_while_it_is_live,
         going_live_puts_loose_ends_down_or_nothing,
@@ -57,19 +62,85 @@ async fn a_loose_end_reads_back_until_it_is_struck_out(connectors: &dyn Connecto
     assert_eq!(connectors.loose_ends(&store, PROVIDER).await?.len(), 2);
     assert!(connectors.loose_ends(&store, PROVIDER).await?.contains(&end));
     for _ in 0..2 {
-        connectors.strike_loose_end(&store, PROVIDER, &install).await?;
+        connectors.strike_loose_end(&end).await?;
         assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![second.clone()]);
     }
     assert_eq!(due_of(connectors, &store, 1_000).await?.len(), 1);
-    connectors.strike_loose_end(&store, PROVIDER, &second.install).await?;
+    connectors.strike_loose_end(&second).await?;
+    Ok(())
+}
+
+async fn a_loose_end_is_struck_out_only_as_it_was_read(connectors: &dyn ConnectorStore) -> Checked {
+    let (store, shop, install) = (samples::store()?, samples::shop(), samples::install());
+    let before = samples::loose_end(&store, &shop, &install, 10);
+    connectors.put_loose_end(&before).await?;
+    let read = connectors.loose_ends(&store, PROVIDER).await?;
+    let after = LooseEnd { remove_app: !before.remove_app, ..before.clone() };
+    connectors.put_loose_end(&after).await?;
+    connectors.strike_loose_end(&read[0]).await?;
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![after.clone()]);
+    connectors.strike_loose_end(&after).await?;
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![]);
+    Ok(())
+}
+
+async fn a_loose_end_is_one_takers_until_it_is_given_back_or_ends(
+    connectors: &dyn ConnectorStore,
+) -> Checked {
+    let (store, shop, install) = (samples::store()?, samples::shop(), samples::install());
+    let end = samples::loose_end(&store, &shop, &install, 10);
+    assert_eq!(connectors.take_loose_end(&end, at(0), at(60)).await?, Take::Gone, "it is not there");
+    connectors.put_loose_end(&end).await?;
+    // What is read off the table is known again.
+    let read = connectors.loose_ends(&store, PROVIDER).await?.remove(0);
+    let taken = join_all((0..8).map(|_| connectors.take_loose_end(&read, at(0), at(60)))).await;
+    let taken: Vec<Take> = taken.into_iter().collect::<Result<_, _>>()?;
+    assert_eq!(taken.iter().filter(|taken| **taken == Take::Taken).count(), 1, "{taken:?}");
+    assert_eq!(taken.iter().filter(|taken| **taken == Take::Busy { until: at(60) }).count(), 7, "{taken:?}");
+    assert_eq!(connectors.take_loose_end(&end, at(59), at(90)).await?, Take::Busy { until: at(60) });
+    assert_eq!(connectors.take_loose_end(&end, at(60), at(120)).await?, Take::Taken, "it has ended");
+    connectors.give_back_loose_end(&end, at(60), at(61)).await?;
+    let busy = connectors.take_loose_end(&end, at(62), at(130)).await?;
+    assert_eq!(busy, Take::Busy { until: at(120) }, "given back by one whose it is not any more");
+    connectors.give_back_loose_end(&end, at(120), at(63)).await?;
+    assert_eq!(connectors.take_loose_end(&end, at(63), at(140)).await?, Take::Taken);
+    let newer = LooseEnd { remove_app: !end.remove_app, ..end.clone() };
+    connectors.put_loose_end(&newer).await?;
+    assert_eq!(connectors.take_loose_end(&end, at(200), at(300)).await?, Take::Changed);
+    assert_eq!(connectors.take_loose_end(&newer, at(64), at(150)).await?, Take::Taken, "nobody has taken it");
+    connectors.strike_loose_end(&newer).await?;
+    connectors.give_back_loose_end(&newer, at(150), at(70)).await?;
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![]);
+    Ok(())
+}
+
+async fn what_is_taken_does_not_go_live(connectors: &dyn ConnectorStore) -> Checked {
+    let (store, shop, install) = (samples::store()?, samples::shop(), samples::install());
+    let mut connector = samples::connector(&store, &shop, &install);
+    connectors.claim_shop(PROVIDER, &shop, &store, &install, at(0), at(60)).await?;
+    let end = samples::loose_end(&store, &shop, &install, 5);
+    connectors.put_loose_end(&end).await?;
+    assert_eq!(connectors.take_loose_end(&end, at(0), at(60)).await?, Take::Taken);
+    for given_back in [false, true] {
+        if given_back {
+            connectors.give_back_loose_end(&end, at(60), at(1)).await?;
+        }
+        let late = connectors.go_live(&mut connector, std::slice::from_ref(&end)).await;
+        assert!(is_conflict(&late), "its token may be gone: {late:?}");
+        assert_eq!(connectors.load(&store, PROVIDER).await?, None);
+    }
+    connectors.strike_loose_end(&end).await?;
     Ok(())
 }
 
 async fn what_is_due_comes_longest_first_and_can_be_put_off_once(connectors: &dyn ConnectorStore) -> Checked {
     let (store, shop) = (samples::store()?, samples::shop());
     let (early, late) = (samples::install(), samples::install());
-    connectors.put_loose_end(&samples::loose_end(&store, &shop, &late, 200)).await?;
-    connectors.put_loose_end(&samples::loose_end(&store, &shop, &early, 100)).await?;
+    let second = samples::loose_end(&store, &shop, &late, 200);
+    let end = samples::loose_end(&store, &shop, &early, 100);
+    for end in [&second, &end] {
+        connectors.put_loose_end(end).await?;
+    }
     assert_eq!(due_of(connectors, &store, 99).await?, vec![]);
     let due = due_of(connectors, &store, 200).await?;
     let shown: Vec<_> = due.iter().map(|due| (due.install.clone(), due.at)).collect();
@@ -79,11 +150,11 @@ async fn what_is_due_comes_longest_first_and_can_be_put_off_once(connectors: &dy
     assert!(!connectors.postpone(first, at(400)).await?, "someone else was first");
     assert_eq!(due_of(connectors, &store, 299).await?.len(), 1);
     assert_eq!(due_of(connectors, &store, 300).await?.len(), 2);
-    connectors.strike_loose_end(&store, PROVIDER, &early).await?;
+    connectors.strike_loose_end(&end).await?;
     let gone = Due { at: at(300), ..first.clone() };
     assert!(!connectors.postpone(&gone, at(400)).await?, "there is nothing to put off");
     assert_eq!(connectors.loose_ends(&store, PROVIDER).await?.len(), 1);
-    connectors.strike_loose_end(&store, PROVIDER, &late).await?;
+    connectors.strike_loose_end(&second).await?;
     Ok(())
 }
 
@@ -121,8 +192,8 @@ async fn going_live_puts_loose_ends_down_or_nothing(connectors: &dyn ConnectorSt
     connectors.put_loose_end(&own).await?;
     connectors.go_live(&mut connector, &ends).await?;
     assert_eq!(connectors.loose_ends(&store, PROVIDER).await?.len(), 2);
-    for install in [&install, &old] {
-        connectors.strike_loose_end(&store, PROVIDER, install).await?;
+    for end in &ends {
+        connectors.strike_loose_end(end).await?;
     }
     Ok(())
 }
@@ -140,8 +211,8 @@ async fn letting_go_saves_and_puts_down_or_does_neither(connectors: &dyn Connect
     connector.revision = 1;
     connectors.let_go(&mut connector, &end).await?;
     assert_eq!(connectors.load(&store, PROVIDER).await?, Some(connector));
-    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![end]);
-    connectors.strike_loose_end(&store, PROVIDER, &install).await?;
+    assert_eq!(connectors.loose_ends(&store, PROVIDER).await?, vec![end.clone()]);
+    connectors.strike_loose_end(&end).await?;
     Ok(())
 }
 

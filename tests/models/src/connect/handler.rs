@@ -1,6 +1,6 @@
 //! The steps of one callback, one for each call that the code makes.
 
-use super::tie::Tie;
+use super::tie::{End, Tie};
 use super::{Claim, Design, Phase, State};
 
 /// Where a handler is: the call that it makes next.
@@ -27,6 +27,8 @@ pub(crate) enum At {
     StoreTokenLast,
     /// Read whether it is live, when no answer came.
     FindOut,
+    /// Free the claim, unless it is confirmed or closing.
+    GiveUpClaim,
     /// Only where the claim is freed by the shop's name.
     FreeByShop,
     TieUp(Tie),
@@ -67,7 +69,12 @@ impl At {
         self.under_way()
             && !matches!(
                 self,
-                Self::DeleteState | Self::Claim | Self::FreeByShop | Self::TieUp(_) | Self::Note
+                Self::DeleteState
+                    | Self::Claim
+                    | Self::GiveUpClaim
+                    | Self::FreeByShop
+                    | Self::TieUp(_)
+                    | Self::Note
             )
     }
 
@@ -96,7 +103,7 @@ impl State {
         of.failed = true;
         of.at = match design {
             Design::GiveUpByShop => At::FreeByShop,
-            _ => At::TieUp(Tie::new(handler, false, false)),
+            _ => At::GiveUpClaim,
         };
     }
 
@@ -113,6 +120,7 @@ impl State {
         let (store, shop, bit) = (self.attempts[attempt].store, self.attempts[attempt].shop, 1 << handler);
         let late = design == Design::ClaimAfterExchange;
         let at = self.handlers[index].at;
+        let connected = At::TieUp(Tie::new(handler, End::Connected, false));
         let next = match at {
             At::Idle => At::Idle,
             At::DeleteState => {
@@ -137,7 +145,7 @@ impl State {
             At::Inspect if design == Design::NotListed => At::StoreToken,
             At::Inspect => At::List,
             At::List => {
-                self.listed |= bit;
+                self.put_down(handler, End::Begun, false);
                 if design == Design::TokenLast { At::Load } else { At::StoreToken }
             }
             At::StoreToken => {
@@ -157,24 +165,26 @@ impl State {
             At::GoLive if self.go_live(design, handler) => match design {
                 Design::TwoWrites => At::Confirm,
                 Design::TokenLast => At::StoreTokenLast,
-                _ => At::TieUp(Tie::new(handler, false, false)),
+                _ => connected,
             },
             At::GoLive => At::Load,
             At::Confirm => {
                 self.confirm(handler);
-                At::TieUp(Tie::new(handler, false, false))
+                connected
             }
             At::StoreTokenLast => {
                 self.vault |= bit;
-                At::TieUp(Tie::new(handler, false, false))
+                connected
             }
-            At::FindOut if self.connectors[usize::from(store)] == Some(handler) => {
-                At::TieUp(Tie::new(handler, false, false))
-            }
+            At::FindOut if self.connectors[usize::from(store)] == Some(handler) => connected,
             At::FindOut => return self.give_up(design, handler),
+            At::GiveUpClaim => {
+                self.give_up_claim(shop, handler);
+                At::TieUp(Tie::new(handler, End::Begun, false))
+            }
             At::FreeByShop => {
                 self.claims[usize::from(shop)] = None;
-                At::TieUp(Tie::new(handler, false, false))
+                At::TieUp(Tie::new(handler, End::Begun, false))
             }
             At::TieUp(tie) => match (self.tie_up(design, tie), self.handlers[index].replaced.take()) {
                 (Some(tie), replaced) => {
@@ -182,7 +192,7 @@ impl State {
                     At::TieUp(tie)
                 }
                 (None, Some(replaced)) if !self.handlers[index].failed => {
-                    At::TieUp(Tie::new(replaced, true, self.shop_of(replaced) != shop))
+                    At::TieUp(Tie::new(replaced, End::GivenUp, self.shop_of(replaced) != shop))
                 }
                 (None, _) if self.handlers[index].failed => At::Note,
                 (None, _) => return self.end(handler),
@@ -205,7 +215,7 @@ impl State {
             Phase::Pending => held.store == attempt.store && !held.closing || design == Design::NoExpiryCheck,
             Phase::Expired => true,
         });
-        let counted = design == Design::Mended;
+        let counted = design == Design::Counted;
         match claim {
             // What others of this store count on stays.
             Some(held)
@@ -239,18 +249,19 @@ impl State {
         let (store, shop, browser) = (attempt.store, attempt.shop, of.browser);
         let ours = self.claims[usize::from(shop)].is_some_and(|claim| {
             let one = claim.phase == Phase::Confirmed || claim.install == handler;
-            let ours = if design == Design::Mended { claim.holders & (1 << handler) != 0 } else { one };
+            let ours = if design == Design::Counted { claim.holders & (1 << handler) != 0 } else { one };
             claim.store == store && !claim.closing && ours
         });
         let asks = !matches!(design, Design::ClaimNotChecked | Design::TwoWrites);
-        let listed = self.listed & (1 << handler) != 0 || design == Design::NotListed;
+        let taken = self.taken & (1 << handler) != 0 && design != Design::TakenGoesLive;
+        let listed = self.listed & (1 << handler) != 0 && !taken || design == Design::NotListed;
         if of.seen == Seen::Stale || asks && !ours || !listed {
             return false;
         }
         let replaced = self.connectors[usize::from(store)].replace(handler);
-        self.listed |= 1 << handler;
+        self.put_down(handler, End::Connected, false);
         if let Some(replaced) = replaced {
-            self.give_away(replaced, self.shop_of(replaced) != shop);
+            self.put_down(replaced, End::GivenUp, self.shop_of(replaced) != shop);
         }
         self.handlers[usize::from(handler)].replaced = replaced;
         self.seen.live_in_another_browser |= browser != store;

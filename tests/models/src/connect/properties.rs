@@ -22,10 +22,6 @@ pub(crate) struct SeenSoFar {
     exchanged_under_another: bool,
     /// A claim was freed while another attempt of its store counted on it.
     pub freed_under: bool,
-    /// A shop was opened by one who put an install away while another had it closed for the same.
-    pub opened_under: bool,
-    /// A loose end was struck out by someone who had read the one before it.
-    pub struck_another: bool,
     pub disconnected: bool,
 }
 
@@ -48,7 +44,7 @@ fn whole(state: &State, store: u8) -> bool {
 
 /// Whether everyone who counts on a claim can.
 fn claims_hold(model: &Connect, state: &State) -> bool {
-    !model.outlived && (model.gaps || !state.seen.freed_under)
+    !model.outlived && (model.freed_under || !state.seen.freed_under)
 }
 
 fn at_rest(model: &Connect, state: &State) -> bool {
@@ -78,7 +74,6 @@ pub(crate) fn all() -> Vec<Property<Connect>> {
         Property::always(LIVE_IS_WHOLE, |_, state: &State| whole(state, 0) && whole(state, 1)),
         Property::always(TOKEN_TAKEN, |model, state: &State| {
             !claims_hold(model, state)
-                || !model.gaps && state.seen.opened_under
                 || !state.connectors.iter().flatten().any(|install| state.killed & (1 << install) != 0)
         }),
         Property::always(NOTHING_LEFT, |model, state: &State| {
@@ -87,7 +82,7 @@ pub(crate) fn all() -> Vec<Property<Connect>> {
                 |claim: &super::Claim| claim.phase == Phase::Confirmed && used & (1 << claim.install) == 0;
             let left =
                 state.vault & !used != 0 || state.listed != 0 || state.claims.iter().flatten().any(unused);
-            !left || !model.gaps && state.seen.struck_another || !at_rest(model, state)
+            !left || !at_rest(model, state)
         }),
         Property::sometimes("an attempt succeeds", |_, state: &State| state.connectors[1].is_some()),
         Property::sometimes("an attempt is refused", |_, state: &State| {

@@ -2,7 +2,7 @@
 
 use super::handler::{At, Handler, Seen};
 use super::properties::SeenSoFar;
-use super::tie::Tie;
+use super::tie::{End, Tie};
 use super::{Attempt, Claim, Design, Disconnect, Phase, Start, State};
 
 impl State {
@@ -31,6 +31,8 @@ impl State {
             listed: 0,
             to_remove: 0,
             due: 0,
+            connected: 0,
+            taken: 0,
             minted: held,
             killed: 0,
             first_shop: start.live.unwrap_or_default(),
@@ -100,14 +102,6 @@ impl State {
         }
     }
 
-    /// Puts the loose end of an install that a connector gives up.
-    pub(super) fn give_away(&mut self, install: u8, remove_app: bool) {
-        self.listed |= 1 << install;
-        self.due |= 1 << install;
-        self.to_remove &= !(1 << install);
-        self.to_remove |= u8::from(remove_app) << install;
-    }
-
     pub(super) fn disconnect_step(&mut self, design: Design) {
         self.disconnect = match self.disconnect {
             Disconnect::Idle => Disconnect::Idle,
@@ -118,10 +112,10 @@ impl State {
             Disconnect::LetGo { stale: true, .. } => Disconnect::Idle,
             Disconnect::LetGo { install, stale: false } => {
                 self.connectors[0] = None;
-                self.give_away(install, true);
+                self.put_down(install, End::GivenUp, true);
                 self.seen.disconnected = true;
                 self.changed(0);
-                Disconnect::TieUp(Tie::new(install, true, true))
+                Disconnect::TieUp(Tie::new(install, End::GivenUp, true))
             }
             Disconnect::TieUp(tie) => self.tie_up(design, tie).map_or(Disconnect::Idle, Disconnect::TieUp),
         };

@@ -7,21 +7,34 @@ use super::{At, Claim, Design, Disconnect, Phase, State, Who};
 pub(crate) struct Tie {
     pub install: u8,
     remove_app: bool,
-    /// Whether it was read as one that a connector has given up.
-    given_up: bool,
+    /// What was read.
+    read: End,
+    /// Whether it was taken.
+    took: bool,
     at: Call,
+}
+
+/// What a loose end of an install says; each takes the place of the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum End {
+    /// An attempt is under way.
+    Begun,
+    /// It went live, which the history is still to be told.
+    Connected,
+    /// A connector has given it up.
+    GivenUp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Call {
     /// Load the connector: is the install in use?
     Look,
+    /// Take the loose end, if it is still what was read and nobody has it.
+    Take,
     /// Close the claim, so that nobody takes the shop meanwhile.
     Close,
     /// Free the claim before the token goes: whoever wakes up late cannot go live without one.
     ReleaseFirst,
-    /// Only where one looks again: is it in use by now?
-    LookAgain,
     Uninstall,
     DeleteToken {
         closed: bool,
@@ -31,8 +44,8 @@ enum Call {
 }
 
 impl Tie {
-    pub fn new(install: u8, given_up: bool, remove_app: bool) -> Self {
-        Self { install, remove_app, given_up, at: Call::Look }
+    pub fn new(install: u8, read: End, remove_app: bool) -> Self {
+        Self { install, remove_app, read, took: false, at: Call::Look }
     }
 
     /// Whether the claim may be kept closed for it.
@@ -48,7 +61,40 @@ impl Tie {
 impl State {
     /// The loose end of an install, about to be tied up.
     pub fn tie(&self, install: u8) -> Tie {
-        Tie::new(install, self.due & (1 << install) != 0, self.to_remove & (1 << install) != 0)
+        let read = self.end_of(install).unwrap_or(End::Begun);
+        Tie::new(install, read, self.to_remove & (1 << install) != 0)
+    }
+
+    /// What is on the list of an install.
+    fn end_of(&self, install: u8) -> Option<End> {
+        let bit = 1 << install;
+        let end = match (self.due & bit != 0, self.connected & bit != 0) {
+            (true, _) => End::GivenUp,
+            (false, true) => End::Connected,
+            (false, false) => End::Begun,
+        };
+        (self.listed & bit != 0).then_some(end)
+    }
+
+    /// Puts a loose end down, in the place of the one of the same install.
+    pub fn put_down(&mut self, install: u8, end: End, remove_app: bool) {
+        let bit = 1 << install;
+        self.strike(install);
+        self.listed |= bit;
+        match end {
+            End::Begun => {}
+            End::Connected => self.connected |= bit,
+            End::GivenUp => self.due |= bit,
+        }
+        self.to_remove |= u8::from(remove_app) << install;
+    }
+
+    fn strike(&mut self, install: u8) {
+        let others = !(1 << install);
+        for of in [&mut self.listed, &mut self.due, &mut self.connected, &mut self.to_remove, &mut self.taken]
+        {
+            *of &= others;
+        }
     }
 
     /// Everything that is being tied up.
@@ -65,9 +111,9 @@ impl State {
     }
 
     /// Whether someone who was not asked to should see to an install.
-    pub fn is_due(&self, install: u8, outlived: bool, taken: bool) -> bool {
+    pub fn is_due(&self, install: u8, outlived: bool) -> bool {
         let bit = 1 << install;
-        if taken && self.ties().any(|tie| tie.install == install) {
+        if self.ties().any(|tie| tie.install == install && tie.took) {
             return false;
         }
         let under_way = self.handlers.get(usize::from(install)).is_some_and(|handler| handler.at.under_way());
@@ -76,32 +122,29 @@ impl State {
 
     /// Makes the call that the tying up is at. None where it is done.
     pub fn tie_up(&mut self, design: Design, tie: Tie) -> Option<Tie> {
-        let Tie { install, remove_app, given_up, at } = tie;
+        let Tie { install, remove_app, read, at, .. } = tie;
         let (store, shop, bit) = (self.store_of(install), self.shop_of(install), 1_u8 << install);
         let in_use = self.connectors[usize::from(store)] == Some(install);
+        let after_take = if remove_app { Call::Close } else { Call::ReleaseFirst };
         let next = match at {
-            // Only where it is taken first: someone else has it, or it is no longer what was read.
-            Call::Look
-                if design == Design::Mended && (self.others_at(tie) || given_up != (self.due & bit != 0)) =>
-            {
-                return None;
-            }
             Call::Look if in_use => Call::Strike,
-            Call::Look if remove_app => Call::Close,
-            Call::Look => Call::ReleaseFirst,
+            Call::Look if design == Design::PutAwayTogether => after_take,
+            Call::Look => Call::Take,
+            // Not on the list, so it does not go live: its token goes, the app is not touched.
+            Call::Take if self.end_of(install).is_none() => Call::ReleaseFirst,
+            // Someone else has it, or it is no longer what was read.
+            Call::Take if self.others_at(tie) || self.end_of(install) != Some(read) => return None,
+            Call::Take => {
+                self.taken |= bit;
+                return Some(Tie { at: after_take, took: true, ..tie });
+            }
             Call::Close if self.close(install) || design == Design::RemovedWithoutClosing => Call::Uninstall,
             // Another install has the shop: removing the app would end that one.
             Call::Close => Call::ReleaseFirst,
             Call::ReleaseFirst => {
-                if design == Design::Mended && !given_up {
-                    self.step_back(shop, install);
-                } else {
-                    self.release_beside(tie, shop);
-                }
-                if design == Design::Mended { Call::LookAgain } else { Call::DeleteToken { closed: false } }
+                self.release(shop, install);
+                Call::DeleteToken { closed: false }
             }
-            Call::LookAgain if in_use => Call::Strike,
-            Call::LookAgain => Call::DeleteToken { closed: false },
             Call::Uninstall => {
                 // With the app go all tokens of the shop. A token that is dead already removes nothing.
                 if self.vault & !self.killed & bit != 0 {
@@ -116,16 +159,13 @@ impl State {
                 if closed { Call::Release } else { Call::Strike }
             }
             Call::Release => {
-                self.release_beside(tie, shop);
+                self.release(shop, install);
                 Call::Strike
             }
-            // Only where one looks at what is struck out.
-            Call::Strike if design == Design::Mended && given_up != (self.due & bit != 0) => return None,
             Call::Strike => {
-                self.seen.struck_another |= !given_up && self.due & bit != 0;
-                self.listed &= !bit;
-                self.to_remove &= !bit;
-                self.due &= !bit;
+                if self.end_of(install) == Some(read) || design == Design::StruckUnread {
+                    self.strike(install);
+                }
                 return None;
             }
         };
@@ -147,7 +187,7 @@ impl State {
             Who::Sweeper => self.sweeper,
         };
         if let Some(tie) = tie {
-            self.release_beside(tie, self.shop_of(tie.install));
+            self.release(self.shop_of(tie.install), tie.install);
         }
         match who {
             Who::Handler(handler) => self.end(handler),
@@ -169,24 +209,19 @@ impl State {
         nobody_elses
     }
 
-    /// Frees a claim for one who puts its install away, while others may do so too.
-    fn release_beside(&mut self, tie: Tie, shop: u8) {
-        let closed = self.ties().filter(|other| other.install == tie.install && other.has_closed()).count();
-        self.seen.opened_under |= closed > usize::from(tie.has_closed());
-        self.release(shop, tie.install);
-    }
-
-    /// An attempt counts on a claim no more. One that it has confirmed stays.
-    fn step_back(&mut self, shop: u8, install: u8) {
-        let confirmed = |claim: &mut Claim| claim.phase == Phase::Confirmed && claim.install == install;
-        if !self.claims[usize::from(shop)].as_mut().is_some_and(confirmed) {
+    /// An attempt counts on a claim no more. One that it has confirmed, or that is closing, stays.
+    pub fn give_up_claim(&mut self, shop: u8, install: u8) {
+        let Some(claim) = &mut self.claims[usize::from(shop)] else { return };
+        if claim.install == install && (claim.phase == Phase::Confirmed || claim.closing) {
+            claim.holders &= !(1 << install);
+        } else {
             self.release(shop, install);
         }
     }
 
-    /// Whether someone else has taken the same loose end.
+    /// Whether someone else has taken the same loose end. Whoever died has it no longer: the lease ends.
     fn others_at(&self, tie: Tie) -> bool {
-        self.ties().any(|other| other.install == tie.install && other.at != Call::Look)
+        self.ties().any(|other| other.install == tie.install && other.took)
     }
 
     /// Frees a claim if it is this install's.
