@@ -17,9 +17,9 @@ COMMANDS = {
     "drills": ("drills", "stack", "attacks, strangers, storms and leaks, in numbers: target/drills.json"),
     "webhook-drill": ("drills.webhooks", "stack", "50 webhooks a second through the local stack, and what the stack takes of their time"),
     "stack-drills": ("drills.on_the_stack", "stack", "the drills that need the deployed stack"),
-    "agreement": ("drills.agreement", None, "ask Shopify's own library about 10,000 callbacks and names, and compare"),
-    "fuzz": ("drills.fuzz", None, "fuzz what strangers send: shop names, callbacks, webhooks"),
-    "mutants": ("drills.mutants", None, "take one defence after the other away and see the attacks notice"),
+    "agreement": ("drills.agreement", "stack", "ask Shopify's own library about 10,000 callbacks and names, and compare"),
+    "fuzz": ("drills.fuzz", "stack", "fuzz what strangers send: shop names, callbacks, webhooks"),
+    "mutants": ("drills.mutants", "stack", "take one defence after the other away and see the attacks notice"),
     "bench": ("bench", "stack", "measure the figures and write target/bench.json"),
 }
 
