@@ -85,6 +85,8 @@ def merge(lines: list[dict]) -> dict[str, dict]:
     """One entry a drill; what several lines of one drill say is added up and kept."""
     found: dict[str, dict] = {}
     for line in lines:
+        if missing := {"drill", "tried", "failed"} - line.keys():
+            raise gate.Broken(f"a line without {', '.join(sorted(missing))}: {line}")
         name = line["drill"]
         entry = found.setdefault(name, {"tried": 0, "failed": 0, "seconds": 0.0, "lines": []})
         entry["tried"] += line["tried"]

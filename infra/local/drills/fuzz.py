@@ -73,6 +73,6 @@ def main(arguments: list[str]) -> int:
         report = fuzz(binaries / target, target, given.seconds, given.seed)
         # Without counters there is no guidance, and nothing was fuzzed if nothing was run.
         bad += report["failed"] or not report["executions"] or not report["covered"]
-        line = {"drill": "fuzz", "target": target, **report, "seconds": round(time.monotonic() - began, 1)}
+        line = {"drill": "fuzz", "target": target, "tried": report["executions"], **report, "seconds": round(time.monotonic() - began, 1)}
         print("DRILL " + json.dumps(line), flush=True)
     return 1 if bad else 0

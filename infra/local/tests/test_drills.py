@@ -17,6 +17,9 @@ class Harness(unittest.TestCase):
     def test_a_drill_that_tried_nothing_has_failed(self):
         self.assertEqual(drills.carry_out(drill({"drill": "D0", "tried": 0, "failed": 0}), "pr")["D0"]["failed"], 1)
 
+    def test_a_line_that_lacks_a_number_has_failed(self):
+        self.assertEqual(drills.carry_out(drill({"drill": "D0", "executions": 5}), "pr")["D0"]["failed"], 1)
+
     def test_lines_of_one_drill_are_added_up(self):
         lines = [{"drill": "D0", "tried": 2, "failed": 0, "seconds": 1}, {"drill": "D0", "tried": 3, "failed": 1, "seconds": 0.5}]
         found = drills.carry_out(drill(*lines), "pr")["D0"]
