@@ -67,8 +67,7 @@ def calls(stack: Stack, client: Callable, install: str) -> Iterator[tuple[str, s
     yield "secretsmanager:CreateSecret", "elsewhere", False, lambda: vault.create_secret(Name=f"{NAME}/app/drill", SecretString="{}")
     yield "secretsmanager:ListSecrets", "elsewhere", True, vault.list_secrets
     queues = client("sqs")
-    urls = {name: url for name, url in queue_urls(stack).items()}
-    for queue, url in urls.items():
+    for queue, url in queue_urls(stack).items():
         yield "sqs:SendMessage", queue, False, lambda url=url: queues.send_message(QueueUrl=url, MessageBody="drill")
         yield "sqs:PurgeQueue", queue, False, lambda url=url: queues.purge_queue(QueueUrl=url)
         yield "sqs:ReceiveMessage", queue, False, lambda url=url: queues.receive_message(QueueUrl=url, VisibilityTimeout=0)

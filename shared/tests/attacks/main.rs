@@ -7,6 +7,8 @@
 mod afterwards;
 mod browsers;
 mod family;
+#[path = "../connect/lines.rs"]
+mod lines;
 mod queries;
 mod secrets;
 mod shops;

@@ -9,6 +9,7 @@ mod disconnect;
 mod events;
 mod finish;
 mod history;
+mod lines;
 mod logs;
 mod names;
 mod owners;
