@@ -6,7 +6,9 @@
 mod world;
 
 use serde_json::json;
+use shared::app::import::requests::StartRun;
 use shared::domain::ids::{ProviderId, RunId};
+use shared::domain::options::{AskedOptions, NegativeStock, RunOptions};
 use shared::domain::plan::Outcome;
 use shared::domain::record::{Kind, Resource, Standing};
 use shared::domain::run::{Feed, RunState};
@@ -376,4 +378,23 @@ async fn a_cursor_of_another_run_is_refused() {
             world.imports.records(&world.store, provider, run, &Default::default(), Some(cursor), 2).await;
         assert_eq!(error.unwrap_err().code, "invalid_cursor");
     }
+}
+
+#[tokio::test]
+async fn a_run_shows_its_options_and_one_from_a_preview_has_the_previews() {
+    let world = World::stocked().await;
+    let asked = AskedOptions { negative_stock: Some(NegativeStock::Clamp), ..AskedOptions::default() };
+    let request = StartRun { preview: true, options: asked, ..StartRun::default() };
+    let preview = world.imports.start(world.asker(), request, None).await.unwrap();
+    world.settle().await;
+    let chosen = RunOptions { negative_stock: NegativeStock::Clamp, ..RunOptions::default() };
+    assert_eq!(world.shown(&preview).await.options, chosen);
+    let request = StartRun { from_preview: Some(preview), ..StartRun::default() };
+    let other = AskedOptions { inactive_locations: Some(true), ..AskedOptions::default() };
+    let differs = StartRun { options: other, ..request.clone() };
+    let refused = world.imports.start(world.asker(), differs, None).await.unwrap_err();
+    assert_eq!(refused.code, "options_differ");
+    let run = world.imports.start(world.asker(), request, None).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.shown(&run).await.options, chosen);
 }

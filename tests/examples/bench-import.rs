@@ -160,7 +160,7 @@ impl World {
 
     async fn run(&self, preview: bool) -> Result<ShownRun> {
         let asker = Asker { store: &self.store, provider: ProviderId::Shopify, subject: "bench" };
-        let request = StartRun { preview, from_preview: None, resources: None };
+        let request = StartRun { preview, ..StartRun::default() };
         let run = self.imports.start(asker, request, None).await?;
         while let Some(due) = self.queue.next_due() {
             let Some(waiting) = self.queue.pop() else {

@@ -6,6 +6,7 @@ pub mod fingerprint;
 pub mod history;
 pub mod ids;
 pub mod notice;
+pub mod options;
 pub mod plan;
 pub mod record;
 pub mod run;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
+use super::options::RunOptions;
 use super::plan::{CodeCounts, Counts};
 use super::record::{Resource, Source};
 use super::scopes::Scopes;
@@ -361,6 +362,8 @@ pub struct Run {
     pub wanted: BTreeSet<Wanted>,
     /// What was asked for and is blocked, each with the scopes that it lacks.
     pub blocked: BTreeMap<Wanted, Scopes>,
+    /// What was chosen for it.
+    pub options: RunOptions,
     /// Who asked for it: the subject of the caller's token.
     pub requested_by: String,
     /// When it was asked for. All times that records carry are this one.

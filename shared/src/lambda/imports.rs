@@ -10,6 +10,7 @@ use crate::app::error::AppError;
 use crate::app::import::records::RecordFilter;
 use crate::app::import::requests::{Asker, Imports, StartRun};
 use crate::domain::ids::RunId;
+use crate::domain::options::AskedOptions;
 use crate::domain::plan::Outcome;
 use crate::domain::record::Resource;
 use crate::domain::run::Wanted;
@@ -37,6 +38,9 @@ pub struct StartRunBody {
     pub resources: Option<Vec<Wanted>>,
     /// The preview to carry out, with mode `run`.
     pub from_preview: Option<String>,
+    /// What is chosen for the run. A run that carries out a preview has the preview's options.
+    #[serde(default)]
+    pub options: AskedOptions,
 }
 
 /// What was begun.
@@ -137,5 +141,6 @@ fn start_run(body: StartRunBody) -> Result<StartRun, AppError> {
         resources,
         // A text that cannot be an id is one that no preview has.
         from_preview: from_preview.map_err(|_| AppError::not_found())?,
+        options: body.options,
     })
 }

@@ -193,6 +193,9 @@ impl Writer {
                     "invalid_idempotency_key",
                     "invalid_parameter",
                     "preview_of_preview",
+                    "invalid_options",
+                    "delete_not_confirmed",
+                    "options_differ",
                 ],
             ),
             (

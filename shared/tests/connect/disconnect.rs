@@ -47,6 +47,7 @@ pub async fn importing() -> World {
         generation: 0,
         stage: 0,
         poll_hop: 0,
+        options: Default::default(),
         handed_off: false,
         announced: BTreeMap::new(),
         counts: Counts::default(),

@@ -167,7 +167,7 @@ impl World {
     pub async fn start(&self, preview: bool, from_preview: Option<&str>) -> RunId {
         let from_preview = from_preview.map(|id| RunId::parse(id).unwrap());
         self.imports
-            .start(self.asker(), StartRun { preview, from_preview, resources: None }, None)
+            .start(self.asker(), StartRun { preview, from_preview, ..StartRun::default() }, None)
             .await
             .unwrap()
     }

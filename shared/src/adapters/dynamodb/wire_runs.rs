@@ -9,6 +9,7 @@ use super::keys;
 use super::units::Item;
 use super::wire::{Reader, b, from_json, item, n, s, to_json};
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
+use crate::domain::options::RunOptions;
 use crate::domain::plan::{CodeCounts, Counts};
 use crate::domain::record::{Resource, Source};
 use crate::domain::run::{
@@ -45,6 +46,8 @@ struct RunRecordV1 {
     wanted: BTreeSet<Wanted>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     blocked: BTreeMap<Wanted, String>,
+    #[serde(default)]
+    options: RunOptions,
     requested_by: String,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -80,6 +83,7 @@ pub fn run_doc(run: &Run) -> Result<String, PortError> {
         currency: run.currency,
         wanted: run.wanted,
         blocked: run.blocked.into_iter().map(|(wanted, lacking)| (wanted, lacking.to_string())).collect(),
+        options: run.options,
         requested_by: run.requested_by,
         created_at: run.created_at,
         updated_at: run.updated_at,
@@ -135,6 +139,7 @@ pub fn read_run(store: &StoreId, provider: ProviderId, item: &Item) -> Result<Ru
             .into_iter()
             .map(|(wanted, lacking)| (wanted, Scopes::parse(&lacking)))
             .collect(),
+        options: record.options,
         requested_by: record.requested_by,
         created_at: record.created_at,
         updated_at: record.updated_at,

@@ -10,6 +10,7 @@ use super::verify::sum;
 use crate::app::error::{AppError, ErrorKind};
 use crate::domain::connection::Connector;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
+use crate::domain::options::{AskedOptions, OptionsProblem, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts};
 use crate::domain::record::{Resource, Source};
 use crate::domain::run::{Cost, Feed, Phase, Receipt, Run, RunEvent, RunKind, RunState, Wanted};
@@ -50,6 +51,8 @@ pub struct StartRun {
     pub resources: Option<BTreeSet<Wanted>>,
     /// The preview to carry out.
     pub from_preview: Option<RunId>,
+    /// What is chosen for it.
+    pub options: AskedOptions,
 }
 
 /// Who asks, about which connector.
@@ -88,7 +91,10 @@ impl Imports {
             let preview = self.load(asker.store, asker.provider, &id).await?;
             self.check_preview(&preview, &run)?;
             run.wanted = preview.wanted.clone();
+            run.options = request.options.of_preview(preview.options).map_err(refused)?;
             run.from_preview = Some(id);
+        } else {
+            run.options = request.options.resolve(!request.preview).map_err(refused)?;
         }
         let Some(installation) = &connector.installation else { return Err(AppError::not_found()) };
         drop_blocked(&mut run, &installation.scopes, self.extract.as_ref())?;
@@ -322,6 +328,7 @@ impl Imports {
             currency: Some(installation.currency.clone()),
             wanted: BTreeSet::new(),
             blocked: BTreeMap::new(),
+            options: RunOptions::default(),
             requested_by: asker.subject.to_owned(),
             created_at: now,
             updated_at: now,
@@ -382,6 +389,16 @@ impl Imports {
         self.queue.send(&[first], Duration::ZERO).await?;
         Ok(id)
     }
+}
+
+/// Options that cannot be had, and why.
+fn refused(problem: OptionsProblem) -> AppError {
+    let code = match problem {
+        OptionsProblem::NothingToImport | OptionsProblem::LimitedKnowsNoMissing => "invalid_options",
+        OptionsProblem::DeleteNotConfirmed => "delete_not_confirmed",
+        OptionsProblem::NotThePreviews(_) => "options_differ",
+    };
+    AppError::invalid(code, format!("These options cannot be had: {problem}."))
 }
 
 /// A cursor that this list did not give out is the caller's mistake.

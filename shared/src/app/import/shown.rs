@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::reach::blocked_code;
 use crate::domain::ids::StoreId;
+use crate::domain::options::RunOptions;
 use crate::domain::plan::{CodeCounts, Counts, FieldDiff, Outcome, PlanEntry};
 use crate::domain::record::{RecordKey, Resource, Source};
 use crate::domain::run::{Cost, Failure, Run, RunKind, RunState, Wanted};
@@ -84,6 +85,8 @@ pub struct ShownRun {
     /// What was asked for and is left out, because a scope was not granted. What is stored of it stays as it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocked: Vec<BlockedResource>,
+    /// What was chosen for it.
+    pub options: RunOptions,
     /// When it was asked for, RFC 3339.
     pub created_at: String,
     /// When it last changed, RFC 3339.
@@ -139,6 +142,7 @@ impl ShownRun {
                     remedy: blocked_code(*resource).remedy(),
                 })
                 .collect(),
+            options: run.options,
             created_at: run.created_at.to_string(),
             updated_at: run.updated_at.to_string(),
             finished_at: run.finished_at.map(|at| at.to_string()),

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::adapters::system::SystemRandom;
 use crate::domain::connection::{Connector, Installation, LooseEnd, Method, PendingConnect};
 use crate::domain::ids::{InstallId, InvalidId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
+use crate::domain::options::{NegativeStock, OnMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts, Outcome};
 use crate::domain::record::{
     Child, Kind, MAPPER_VERSION, Record, RecordKey, Resource, Source, Standing, StoredRecord,
@@ -67,6 +68,12 @@ pub fn run(store: &StoreId, seconds: u64) -> Run {
         currency: Some("EUR".to_owned()),
         wanted: BTreeSet::from(Wanted::ALL),
         blocked: BTreeMap::from([(Wanted::Stock, Scopes::parse("read_inventory,read_locations"))]),
+        options: RunOptions {
+            limit: Some(3),
+            on_missing: OnMissing::Archive,
+            inactive_locations: true,
+            negative_stock: NegativeStock::Clamp,
+        },
         requested_by: "someone".to_owned(),
         created_at: at(seconds),
         updated_at: at(seconds),
