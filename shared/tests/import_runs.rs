@@ -274,22 +274,6 @@ async fn a_truncated_product_is_not_written_and_missing_is_not_looked_for() {
 }
 
 #[tokio::test]
-async fn a_mass_of_missing_records_is_not_believed() {
-    let world = World::new().await;
-    for id in 1..=60 {
-        world.source.put(Feed::Products, source::product(id, "P", 1, &[1]));
-    }
-    world.run().await;
-    for id in 1..=40 {
-        world.source.take(Feed::Products, id);
-    }
-    let run = world.run().await;
-    assert_eq!(codes(&run).get("MISS_MASS_BRAKE"), Some(&40));
-    assert_eq!(of(&run, Resource::Products, Outcome::Missing), 0);
-    assert_eq!(world.stored(Kind::Product, 1).unwrap().standing, Standing::Active);
-}
-
-#[tokio::test]
 async fn an_empty_shop_is_imported_as_nothing() {
     let world = World::new().await;
     let run = world.run().await;

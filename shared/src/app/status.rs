@@ -17,6 +17,7 @@ use crate::domain::history::verify_part;
 use crate::domain::ids::{ProviderId, StoreId};
 use crate::domain::run::{Run, RunKind, RunState, Wanted};
 use crate::domain::scopes::Scopes;
+use crate::domain::warning::Code;
 use crate::ports::connectors::{ConnectorStore, History};
 use crate::ports::provider::{Connect, Extract};
 use crate::ports::runs::RunStore;
@@ -284,7 +285,9 @@ fn suggest(
         });
         let changed: Vec<Wanted> =
             freshness.iter().filter(|data| data.changed_at.is_some()).map(|data| data.resource).collect();
-        if last_run.is_none() {
+        if let Some(waiting) = last_run.filter(|run| run.state == RunState::AwaitingDecision) {
+            add("decide_missing", format!("{} Run {} waits.", Code::MissMassBrake.remedy(), waiting.id));
+        } else if last_run.is_none() {
             add("first_import", "Preview an import to see what would come over.".to_owned());
         } else if freshness.iter().any(|data| !data.fresh && data.imported_at.is_some()) {
             add("rerun", "Some data are more than a day old. Run the import again.".to_owned());

@@ -3,6 +3,7 @@
 use super::configure::ATTEMPTS;
 use super::error::AppError;
 use crate::domain::ids::{InstallId, ProviderId, StoreId};
+use crate::domain::run::{RunEvent, RunState};
 use crate::ports::PortError;
 use crate::ports::runs::RunStore;
 use crate::ports::time::Clock;
@@ -22,8 +23,13 @@ pub(super) async fn stop_run(
         if other || run.cancel_requested || run.state.is_final() {
             return Ok(());
         }
+        let now = clock.now();
         run.cancel_requested = true;
-        run.updated_at = clock.now();
+        run.updated_at = now;
+        // One that waits for a decision has no step under way that would see it.
+        if run.state == RunState::AwaitingDecision {
+            run.take(RunEvent::Stopped, now).map_err(AppError::bug)?;
+        }
         match runs.save(&mut run).await {
             Ok(()) => return Ok(()),
             Err(PortError::Conflict) => {}

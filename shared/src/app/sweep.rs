@@ -18,12 +18,13 @@ use super::error::AppError;
 use super::webhooks::subscribe;
 use crate::domain::connection::{ConnectorState, Method};
 use crate::domain::ids::InstallId;
+use crate::domain::run::RunState;
 use crate::ports::loose::{CARE_EVERY, Due};
 use crate::ports::metrics::Metric;
 use crate::ports::queue::{Step, StepMessage, StepQueue};
 use crate::ports::runs::{ActiveRun, RunStore};
 use crate::ports::webhooks::WebhookQueue;
-use crate::ports::{PortError, chain};
+use crate::ports::{Page, PortError, chain};
 
 /// A run whose header has not moved for so long is stalled.
 pub const STALLED_AFTER: Duration = Duration::from_secs(30 * 60);
@@ -37,7 +38,7 @@ const TIE_AT_LEAST_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 const PAGE: usize = 40;
 /// What is done at a time.
 const AT_ONCE: usize = 8;
-/// Runs that one sweep looks at.
+/// Runs that are looked at before the next are read.
 const RUNS: usize = 200;
 
 /// Everything that a sweep may use.
@@ -77,7 +78,7 @@ impl Sweep {
     /// Sweeps until there is nothing left to do or no time. Never fails: what failed is logged, and due again later.
     #[tracing::instrument(skip_all)]
     pub async fn sweep(&self, until: Timestamp) -> Swept {
-        let mut swept = Swept { stalled_runs: self.wake_stalled_runs().await, ..Swept::default() };
+        let mut swept = Swept { stalled_runs: self.wake_stalled_runs(until).await, ..Swept::default() };
         while self.access.clock.now() < until {
             let found = self.access.connectors.due(self.access.clock.now(), PAGE).await;
             let found = found.unwrap_or_else(|error| {
@@ -177,25 +178,33 @@ impl Sweep {
     }
 
     /// Sends stalled runs the message that makes them look again at what is left to do. Tells how many there are.
-    async fn wake_stalled_runs(&self) -> u64 {
+    async fn wake_stalled_runs(&self, until: Timestamp) -> u64 {
         let now = self.access.clock.now();
-        let active = self.runs.active_since(now - STALLED_AFTER, RUNS).await;
-        let active = active.unwrap_or_else(|error| {
-            tracing::error!(cause = chain(&error), "runs could not be looked for");
-            Vec::new()
-        });
         let (mut stalled, mut oldest) = (0, Duration::ZERO);
-        for run in active {
-            match self.wake(&run, now).await {
-                Ok(None) => {}
-                Ok(Some(still)) => {
-                    stalled += 1;
-                    oldest = oldest.max(still);
+        let mut cursor = None;
+        // Page by page: runs that wait for a person hold their lock for days and must not hide those behind them.
+        loop {
+            let page = self.runs.active_since(now - STALLED_AFTER, cursor, RUNS).await;
+            let page = page.unwrap_or_else(|error| {
+                tracing::error!(cause = chain(&error), "runs could not be looked for");
+                Page { items: Vec::new(), next: None }
+            });
+            for run in page.items {
+                match self.wake(&run, now).await {
+                    Ok(None) => {}
+                    Ok(Some(still)) => {
+                        stalled += 1;
+                        oldest = oldest.max(still);
+                    }
+                    Err(error) => {
+                        let (code, cause) = (error.code, error.cause());
+                        tracing::error!(code, cause, run.id = %run.run, "a run could not be woken");
+                    }
                 }
-                Err(error) => {
-                    let (code, cause) = (error.code, error.cause());
-                    tracing::error!(code, cause, run.id = %run.run, "a run could not be woken");
-                }
+            }
+            cursor = page.next.filter(|_| self.access.clock.now() < until);
+            if cursor.is_none() {
+                break;
             }
         }
         let values = [(Metric::StalledRuns, stalled), (Metric::OldestStalledRunAgeSeconds, oldest.as_secs())];
@@ -208,6 +217,14 @@ impl Sweep {
         let ActiveRun { store, provider, run: id } = active;
         let Some(mut run) = self.runs.load(store, *provider, id).await? else { return Ok(None) };
         let still = Duration::try_from(now.duration_since(run.updated_at)).unwrap_or_default();
+        if run.state == RunState::AwaitingDecision {
+            // It waits for a person, who does not come: that is no fault of ours and counts as none.
+            if run.give_up_waiting(now)? {
+                self.runs.save(&mut run).await?;
+                tracing::warn!(store.id = %store, run.id = %id, "nobody decided about the missing; the run ended");
+            }
+            return Ok(None);
+        }
         if run.state.is_final() || still <= STALLED_AFTER {
             return Ok(None);
         }

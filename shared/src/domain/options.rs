@@ -30,6 +30,17 @@ pub enum NegativeStock {
     Clamp,
 }
 
+/// What a merchant says to a mass of missing records, for which a run waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MassMissing {
+    /// They are gone: the run does with them what its options say.
+    Mark,
+    /// They stay as they are, as if they had not been looked for.
+    Leave,
+}
+
 /// What was chosen for a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
-use super::options::RunOptions;
+use super::options::{MassMissing, RunOptions};
 use super::plan::{CodeCounts, Counts};
 use super::record::{Resource, Source};
 use super::scopes::Scopes;
@@ -38,6 +38,8 @@ pub enum RunState {
     Planning,
     /// A preview is done and can be looked at. Final.
     AwaitingReview,
+    /// Unusually many records are missing; nothing is written before someone says what is to become of them.
+    AwaitingDecision,
     /// Records are being written.
     Applying,
     /// What was written is added up and checked.
@@ -63,6 +65,10 @@ pub enum RunEvent {
     Previewed,
     /// Every range is compared, of an import; or an undo may begin to write.
     Planned,
+    /// Every range is compared, and unusually many records are missing.
+    Held,
+    /// Someone said what is to become of the missing.
+    Decided,
     /// Every chunk of every stage is written.
     Applied,
     /// The sums close and nothing needs a look.
@@ -87,11 +93,12 @@ pub struct IllegalTransition {
 
 impl RunState {
     /// Every state.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Queued,
         Self::Extracting,
         Self::Planning,
         Self::AwaitingReview,
+        Self::AwaitingDecision,
         Self::Applying,
         Self::Verifying,
         Self::Completed,
@@ -107,7 +114,10 @@ impl RunState {
             (Self::Queued, E::Started) => Self::Extracting,
             (Self::Extracting, E::Extracted) => Self::Planning,
             (Self::Planning, E::Previewed) => Self::AwaitingReview,
-            (Self::Planning | Self::Queued, E::Planned) => Self::Applying,
+            (Self::Planning, E::Held) => Self::AwaitingDecision,
+            (Self::Planning | Self::Queued, E::Planned) | (Self::AwaitingDecision, E::Decided) => {
+                Self::Applying
+            }
             (Self::Applying, E::Applied) => Self::Verifying,
             (Self::Verifying, E::VerifiedClean) => Self::Completed,
             (Self::Verifying, E::VerifiedWithWarnings) => Self::CompletedWithWarnings,
@@ -115,6 +125,11 @@ impl RunState {
             (state, E::Stopped) if !state.is_final() => Self::Cancelled,
             (from, event) => return Err(IllegalTransition { from, event }),
         })
+    }
+
+    /// Whether no record has been written yet, so that stopping needs no waiting for chunks under way.
+    pub fn writes_nothing_yet(self) -> bool {
+        matches!(self, Self::Queued | Self::Extracting | Self::Planning | Self::AwaitingDecision)
     }
 
     /// Whether nothing will change any more.
@@ -364,6 +379,8 @@ pub struct Run {
     pub blocked: BTreeMap<Wanted, Scopes>,
     /// What was chosen for it.
     pub options: RunOptions,
+    /// What was said to a mass of missing records; none where nobody was asked or has answered.
+    pub mass_missing: Option<MassMissing>,
     /// Who asked for it: the subject of the caller's token.
     pub requested_by: String,
     /// When it was asked for. All times that records carry are this one.

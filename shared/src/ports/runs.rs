@@ -104,9 +104,14 @@ pub trait RunStore: Send + Sync {
     /// The run that holds the lock.
     async fn active(&self, store: &StoreId, provider: ProviderId) -> Result<Option<RunId>, PortError>;
 
-    /// The runs of all stores that have held their lock since before a moment, longest first, at most `limit`. May be
-    /// some moments behind.
-    async fn active_since(&self, before: Timestamp, limit: usize) -> Result<Vec<ActiveRun>, PortError>;
+    /// The runs of all stores that have held their lock since before a moment, longest first, at most `limit`, from
+    /// where the page before ended. May be some moments behind.
+    async fn active_since(
+        &self,
+        before: Timestamp,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<Page<ActiveRun>, PortError>;
 
     /// Stores a receipt if there is none for its run, phase, generation and chunk; tells whether it did.
     async fn put_receipt(

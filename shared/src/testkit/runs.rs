@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::faults::Faults;
 use crate::adapters::dynamodb::cursor::{Scope, refused};
+use crate::adapters::dynamodb::keys;
 use crate::adapters::dynamodb::units::{item_bytes, read_units, write_units};
 use crate::adapters::dynamodb::wire_runs::{page_item, read_receipt, read_run, receipt_item, run_item};
 use crate::domain::ids::{ProviderId, RunId, StoreId};
@@ -208,7 +209,12 @@ impl RunStore for FakeRuns {
         self.faults.port(SERVICE, "runs.active", active).await
     }
 
-    async fn active_since(&self, before: Timestamp, limit: usize) -> Result<Vec<ActiveRun>, PortError> {
+    async fn active_since(
+        &self,
+        before: Timestamp,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<Page<ActiveRun>, PortError> {
         let active = || {
             let inner = self.inner();
             let mut found: Vec<_> = inner
@@ -216,14 +222,18 @@ impl RunStore for FakeRuns {
                 .iter()
                 .filter_map(|((store, provider), run)| {
                     let place = (store.clone(), *provider, run.clone());
-                    let began = inner.runs.get(&place)?.created_at.as_second();
+                    let began = inner.runs.get(&place)?.created_at;
                     let active = ActiveRun { store: store.clone(), provider: *provider, run: run.clone() };
-                    (began < before.as_second()).then_some((began, active))
+                    (began.as_second() < before.as_second())
+                        .then_some((keys::active(store, run, began).sk, active))
                 })
                 .collect();
-            found.sort_by_key(|(began, _)| *began);
+            found.retain(|(place, _)| cursor.as_ref().is_none_or(|cursor| place > cursor));
+            found.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let more = found.len() > limit;
             found.truncate(limit);
-            Ok(found.into_iter().map(|(_, active)| active).collect())
+            let next = found.last().filter(|_| more).map(|(place, _)| place.clone());
+            Ok(Page { items: found.into_iter().map(|(_, active)| active).collect(), next })
         };
         self.faults.port(SERVICE, "runs.active_since", active).await
     }

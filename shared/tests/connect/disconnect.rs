@@ -48,6 +48,7 @@ pub async fn importing() -> World {
         stage: 0,
         poll_hop: 0,
         options: Default::default(),
+        mass_missing: None,
         handed_off: false,
         announced: BTreeMap::new(),
         counts: Counts::default(),
@@ -93,6 +94,21 @@ async fn disconnecting_ends_everything_and_keeps_the_history() {
     assert_gone(&world, "twice");
     assert_eq!(world.shop.count("uninstall"), 1);
     assert_eq!(outcome(&world.connect("st-2", "acme").await), "connected");
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_a_decision_ends_with_the_connection() {
+    let world = importing().await;
+    let mut run = world.runs.all()[0].clone();
+    run.state = RunState::AwaitingDecision;
+    world.runs.save(&mut run).await.unwrap();
+    let card = world.card("st-1").await;
+    assert_eq!(card["suggestions"][0]["code"], "decide_missing");
+    assert!(card["suggestions"][0]["detail"].as_str().unwrap().contains(run.id.as_str()));
+    world.drop("st-1").await;
+    let ended = &world.runs.all()[0];
+    assert_eq!((ended.state, ended.cancel_requested), (RunState::Cancelled, true));
+    assert_eq!(world.runs.active(&store("st-1"), PROVIDER).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ pub struct World {
     pub source: FakeSource,
     pub shop: Arc<FakeShop>,
     pub metrics: FakeMetrics,
+    pub clock: ManualClock,
     pub imports: Imports,
     pub step: ImportStep,
 }
@@ -140,7 +141,19 @@ impl World {
             clock: Arc::new(clock.clone()),
             random: Arc::new(SeededRandom::new(1)),
         };
-        Self { store: store("one"), faults, connecting, catalog, queue, source, shop, metrics, imports, step }
+        Self {
+            store: store("one"),
+            faults,
+            connecting,
+            catalog,
+            queue,
+            source,
+            shop,
+            metrics,
+            clock,
+            imports,
+            step,
+        }
     }
 
     /// A shop with ten products in three chunks, metafields and two collections.

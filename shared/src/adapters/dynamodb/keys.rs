@@ -175,6 +175,11 @@ pub fn active(store: &StoreId, run: &RunId, began: Timestamp) -> Key {
     Key { pk: of_active(shard), sk: format!("{:012}#{run}", began.as_second()) }
 }
 
+/// What comes after a place in the index of active runs, and before the next; before all of them where there is none.
+pub fn active_after(place: Option<&str>) -> String {
+    place.map_or_else(|| "0".to_owned(), |place| format!("{place}!"))
+}
+
 /// What comes after every run that began before a moment.
 pub fn started_before(moment: Timestamp) -> String {
     format!("{:012}", moment.as_second())

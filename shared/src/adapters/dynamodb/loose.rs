@@ -111,7 +111,7 @@ impl LooseEnds for DynamoConnectors {
                 index: Some(DUE_INDEX),
                 consistent: false,
                 limit: Some(limit),
-                before: Some(&until),
+                between: Some(("0", &until)),
                 ..Query::all(&pk, "")
             };
             let items: Vec<Item> = self.table.query_all(query).await?;

@@ -140,16 +140,22 @@ impl RunStore for DynamoRuns {
         lock.filter(|lock| lock.contains_key("run")).map(|lock| read_pointer(&lock)).transpose()
     }
 
-    async fn active_since(&self, before: Timestamp, limit: usize) -> Result<Vec<ActiveRun>, PortError> {
+    async fn active_since(
+        &self,
+        before: Timestamp,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<Page<ActiveRun>, PortError> {
         let mut found: Vec<(String, ActiveRun)> = Vec::new();
+        let from = keys::active_after(cursor.as_deref());
         let until = keys::started_before(before);
         for shard in 0..keys::ACTIVE_SHARDS {
             let pk = keys::of_active(shard);
             let query = Query {
                 index: Some(keys::ACTIVE_INDEX),
                 consistent: false,
-                limit: Some(limit),
-                before: Some(&until),
+                limit: Some(limit + 1),
+                between: Some((&from, &until)),
                 ..Query::all(&pk, "")
             };
             for item in self.table.query_all(query).await? {
@@ -163,8 +169,10 @@ impl RunStore for DynamoRuns {
             }
         }
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let more = found.len() > limit;
         found.truncate(limit);
-        Ok(found.into_iter().map(|(_, active)| active).collect())
+        let next = found.last().filter(|_| more).map(|(place, _)| place.clone());
+        Ok(Page { items: found.into_iter().map(|(_, active)| active).collect(), next })
     }
 
     async fn put_receipt(

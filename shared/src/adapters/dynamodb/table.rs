@@ -105,8 +105,8 @@ pub struct Query<'a> {
     pub pk: &'a str,
     /// What sort keys begin with; empty for all.
     pub prefix: &'a str,
-    /// What sort keys come before, where there is no prefix.
-    pub before: Option<&'a str>,
+    /// What sort keys lie between, both included, where there is no prefix.
+    pub between: Option<(&'a str, &'a str)>,
     /// The index, where it is not the table itself.
     pub index: Option<&'static str>,
     /// Last first.
@@ -125,7 +125,7 @@ impl<'a> Query<'a> {
         Self {
             pk,
             prefix,
-            before: None,
+            between: None,
             index: None,
             descending: false,
             consistent: true,
@@ -285,9 +285,9 @@ impl Table {
         if !query.prefix.is_empty() {
             condition.text.push_str(&format!(" AND begins_with({sk}, :prefix)"));
             condition = condition.with(":prefix", s(query.prefix));
-        } else if let Some(before) = query.before {
-            condition.text.push_str(&format!(" AND {sk} < :before"));
-            condition = condition.with(":before", s(before));
+        } else if let Some((from, to)) = query.between {
+            condition.text.push_str(&format!(" AND {sk} BETWEEN :from AND :to"));
+            condition = condition.with(":from", s(from)).with(":to", s(to));
         }
         let got = self
             .client
@@ -309,11 +309,11 @@ impl Table {
 
     /// Reads a partition to the end, or until there are `limit`.
     pub async fn query_all(&self, query: Query<'_>) -> Result<Vec<Item>, PortError> {
-        let Query { pk, prefix, before, index, descending, consistent, limit, mut after } = query;
+        let Query { pk, prefix, between, index, descending, consistent, limit, mut after } = query;
         let mut found: Vec<Item> = Vec::new();
         loop {
             let open = limit.map(|limit| limit - found.len());
-            let page = Query { pk, prefix, before, index, descending, consistent, limit: open, after };
+            let page = Query { pk, prefix, between, index, descending, consistent, limit: open, after };
             let (items, next) = self.query(page).await?;
             found.extend(items);
             after = next;

@@ -9,7 +9,7 @@ use super::keys;
 use super::units::Item;
 use super::wire::{Reader, b, from_json, item, n, s, to_json};
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
-use crate::domain::options::RunOptions;
+use crate::domain::options::{MassMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts};
 use crate::domain::record::{Resource, Source};
 use crate::domain::run::{
@@ -48,6 +48,8 @@ struct RunRecordV1 {
     blocked: BTreeMap<Wanted, String>,
     #[serde(default)]
     options: RunOptions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mass_missing: Option<MassMissing>,
     requested_by: String,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -84,6 +86,7 @@ pub fn run_doc(run: &Run) -> Result<String, PortError> {
         wanted: run.wanted,
         blocked: run.blocked.into_iter().map(|(wanted, lacking)| (wanted, lacking.to_string())).collect(),
         options: run.options,
+        mass_missing: run.mass_missing,
         requested_by: run.requested_by,
         created_at: run.created_at,
         updated_at: run.updated_at,
@@ -140,6 +143,7 @@ pub fn read_run(store: &StoreId, provider: ProviderId, item: &Item) -> Result<Ru
             .map(|(wanted, lacking)| (wanted, Scopes::parse(&lacking)))
             .collect(),
         options: record.options,
+        mass_missing: record.mass_missing,
         requested_by: record.requested_by,
         created_at: record.created_at,
         updated_at: record.updated_at,

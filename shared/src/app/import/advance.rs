@@ -97,7 +97,7 @@ impl ImportStep {
                 self.stop_collecting(run).await?;
                 Ok(Next::Changed)
             }
-            RunState::Planning if run.cancel_requested => {
+            RunState::Planning | RunState::AwaitingDecision if run.cancel_requested => {
                 run.take(RunEvent::Stopped, now).map_err(AppError::bug)?;
                 Ok(Next::Changed)
             }
@@ -134,7 +134,11 @@ impl ImportStep {
             return Ok(Next::Changed);
         }
         add_up(run, &receipts);
-        let event = if run.kind == RunKind::Preview { RunEvent::Previewed } else { RunEvent::Planned };
+        let event = match run.kind {
+            RunKind::Preview => RunEvent::Previewed,
+            _ if super::brake::holds(run) => RunEvent::Held,
+            _ => RunEvent::Planned,
+        };
         run.take(event, self.clock.now()).map_err(AppError::bug)?;
         run.stage = 0;
         Ok(Next::Changed)

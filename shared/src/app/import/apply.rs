@@ -79,7 +79,9 @@ impl ImportStep {
         for entry in self.missing_entries(run, chunk, plan.pages.len() as u32, &mut tally.cost).await? {
             entries.insert((entry.kind, entry.external_id), entry);
         }
-        if !entries.values().any(|entry| entry.outcome.writes()) {
+        super::brake::leave(run, &mut entries, &mut results, &mut tally.cost).await?;
+        let idle = !entries.values().any(|entry| entry.outcome.writes());
+        if idle && chunk.feed != Feed::Missing {
             tally.counts = plan.counts;
         } else if chunk.feed == Feed::Missing {
             let mut tasks: Vec<Task> = entries

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::ImportStep;
 use super::StepError;
+use super::brake::is_mass;
 use super::plan::{Planner, PreviewPlan, Promise};
 use crate::domain::plan::{CodeCounts, Comparison, Counts, Outcome, PlanEntry, missing};
 use crate::domain::record::{Digest, Kind, RecordKey, Resource, Standing, StoredRecord};
@@ -11,9 +12,8 @@ use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run};
 use crate::domain::warning::Code;
 use crate::ports::runs::PageKind;
 
-/// More missing than this many records and than one in [`BRAKE_SHARE`] is not believed.
-const BRAKE_RECORDS: usize = 20;
-const BRAKE_SHARE: usize = 20;
+/// Missing records that are read and planned at once, with what goes with them.
+const AT_ONCE: usize = 30;
 
 impl ImportStep {
     pub(super) async fn plan_missing(
@@ -40,12 +40,12 @@ impl ImportStep {
             }
             let seen = self.seen(run, &of_feed, cost).await?;
             let (stored, gone) = self.not_seen(run, kind, &seen, cost).await?;
-            if gone.len() > BRAKE_RECORDS.max(stored / BRAKE_SHARE) {
+            let mass = is_mass(gone.len(), stored);
+            if mass {
                 planner.warn(Code::MissMassBrake, gone.len() as u64);
-                continue;
             }
-            for external_id in gone {
-                self.plan_gone(run, kind, external_id, &mut planner, &mut preview, cost).await?;
+            for ids in gone.chunks(AT_ONCE) {
+                self.plan_gone(run, kind, ids, mass, &mut planner, &mut preview, cost).await?;
             }
         }
         planner.finish(chunk, run.generation, cost).await
@@ -103,43 +103,58 @@ impl ImportStep {
         Ok((stored, news))
     }
 
+    /// Plans what becomes of records that are gone. Those of a mass say so: what becomes of them is decided later.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are what planning stands on; each is a thing of its own"
+    )]
     async fn plan_gone(
         &self,
         run: &Run,
         kind: Kind,
-        external_id: u64,
+        ids: &[u64],
+        mass: bool,
         planner: &mut Planner<'_>,
         preview: &mut PreviewPlan,
         cost: &mut Cost,
     ) -> Result<(), StepError> {
-        let keys: Vec<RecordKey> = with_parts(kind)
+        let parts = with_parts(kind);
+        let keys: Vec<RecordKey> = ids
             .iter()
-            .map(|kind| RecordKey { source: run.source, kind: *kind, external_id })
+            .flat_map(|id| {
+                parts.iter().map(|kind| RecordKey { source: run.source, kind: *kind, external_id: *id })
+            })
             .collect();
         let records = self.catalog.get(&run.store, &keys, true, cost).await?;
         let promised = preview.entries(self, run, &keys, cost).await?;
-        let label = records.iter().flatten().next().map(label).unwrap_or_default();
-        for stored in records.into_iter().flatten().filter(|stored| stored.standing == Standing::Active) {
-            let mut compared = missing(&stored, &run.id);
-            let mut codes = Vec::new();
-            let now = Promise::new(Outcome::Missing, GONE, stored.version);
-            let shown = promised.as_ref().map(|p| p.get(&(stored.key.kind, external_id)));
-            if shown.is_some_and(|shown| now.breaks(shown)) {
-                codes.push(Code::RunPlanStale);
-                planner.warn(Code::RunPlanStale, 1);
-                compared = left_alone();
+        for records in records.chunks(parts.len()) {
+            let label = records.iter().flatten().next().map(label).unwrap_or_default();
+            for stored in records.iter().flatten().filter(|stored| stored.standing == Standing::Active) {
+                let mut compared = missing(stored, &run.id);
+                let mut codes = Vec::new();
+                if mass {
+                    compared.codes.clear();
+                    codes.push(Code::MissMassBrake);
+                }
+                let now = Promise::new(Outcome::Missing, GONE, stored.version);
+                let shown = promised.as_ref().map(|p| p.get(&(stored.key.kind, stored.key.external_id)));
+                if shown.is_some_and(|shown| now.breaks(shown)) {
+                    codes.push(Code::RunPlanStale);
+                    planner.warn(Code::RunPlanStale, 1);
+                    compared = left_alone();
+                }
+                let entry = PlanEntry {
+                    kind: stored.key.kind,
+                    external_id: stored.key.external_id,
+                    label: label.clone(),
+                    outcome: compared.outcome,
+                    source: GONE,
+                    version: stored.version,
+                    codes,
+                    diff: Vec::new(),
+                };
+                planner.keep(entry, compared, cost).await?;
             }
-            let entry = PlanEntry {
-                kind: stored.key.kind,
-                external_id,
-                label: label.clone(),
-                outcome: compared.outcome,
-                source: GONE,
-                version: stored.version,
-                codes,
-                diff: Vec::new(),
-            };
-            planner.keep(entry, compared, cost).await?;
         }
         Ok(())
     }

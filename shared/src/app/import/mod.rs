@@ -5,6 +5,7 @@
 
 mod advance;
 mod apply;
+pub mod brake;
 mod extract;
 mod missing;
 pub(crate) mod pages;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use crate::app::access::Access;
 use crate::app::error::AppError;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
-use crate::domain::run::{Failure, Run, RunEvent, RunKind, RunState};
+use crate::domain::run::{Failure, Run, RunEvent, RunKind};
 use crate::domain::warning::Code;
 use crate::ports::PortError;
 use crate::ports::catalog::Catalog;
@@ -149,8 +150,7 @@ impl ImportStep {
         if run.state.is_final() {
             return self.stop_collecting(&run).await;
         }
-        let stop_now = matches!(run.state, RunState::Queued | RunState::Extracting | RunState::Planning);
-        if run.cancel_requested && stop_now {
+        if run.cancel_requested && run.state.writes_nothing_yet() {
             return self.advance(&message.store, message.provider, &message.run).await;
         }
         match &message.step {

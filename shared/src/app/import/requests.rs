@@ -92,6 +92,7 @@ impl Imports {
             self.check_preview(&preview, &run)?;
             run.wanted = preview.wanted.clone();
             run.options = request.options.of_preview(preview.options).map_err(refused)?;
+            run.mass_missing = preview.mass_missing;
             run.from_preview = Some(id);
         } else {
             run.options = request.options.resolve(!request.preview).map_err(refused)?;
@@ -170,7 +171,7 @@ impl Imports {
             run.cancel_requested = true;
             let now = self.clock.now();
             run.updated_at = now;
-            if matches!(run.state, RunState::Queued | RunState::Extracting | RunState::Planning) {
+            if run.state.writes_nothing_yet() {
                 run.take(RunEvent::Stopped, now).map_err(AppError::bug)?;
             }
             match self.runs.save(&mut run).await {
@@ -267,7 +268,7 @@ impl Imports {
         Ok((planned, applied))
     }
 
-    async fn shown(&self, run: Run) -> Result<ShownRun, AppError> {
+    pub(super) async fn shown(&self, run: Run) -> Result<ShownRun, AppError> {
         if run.state.is_final() {
             return Ok(ShownRun::new(&run, run.counts.clone(), &run.warnings, run.cost, None));
         }
@@ -329,6 +330,7 @@ impl Imports {
             wanted: BTreeSet::new(),
             blocked: BTreeMap::new(),
             options: RunOptions::default(),
+            mass_missing: None,
             requested_by: asker.subject.to_owned(),
             created_at: now,
             updated_at: now,
@@ -384,10 +386,19 @@ impl Imports {
                 ));
             }
         };
-        let first =
-            StepMessage { store: run.store, provider: run.provider, run: id.clone(), step: Step::Extract };
-        self.queue.send(&[first], Duration::ZERO).await?;
+        self.send_first(&Run { id: id.clone(), ..run }).await?;
         Ok(id)
+    }
+
+    /// Sends the message that makes a run look what it has to do next.
+    pub(super) async fn send_first(&self, run: &Run) -> Result<(), AppError> {
+        let first = StepMessage {
+            store: run.store.clone(),
+            provider: run.provider,
+            run: run.id.clone(),
+            step: Step::Extract,
+        };
+        Ok(self.queue.send(&[first], Duration::ZERO).await?)
     }
 }
 

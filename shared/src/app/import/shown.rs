@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::reach::blocked_code;
 use crate::domain::ids::StoreId;
-use crate::domain::options::RunOptions;
+use crate::domain::options::{MassMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts, FieldDiff, Outcome, PlanEntry};
 use crate::domain::record::{RecordKey, Resource, Source};
 use crate::domain::run::{Cost, Failure, Run, RunKind, RunState, Wanted};
@@ -87,6 +87,12 @@ pub struct ShownRun {
     pub blocked: Vec<BlockedResource>,
     /// What was chosen for it.
     pub options: RunOptions,
+    /// What was said to a mass of missing records; absent where nobody was asked or has answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mass_missing: Option<MassMissing>,
+    /// Until when it waits for a decision, RFC 3339; then it ends and has written nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decide_by: Option<String>,
     /// When it was asked for, RFC 3339.
     pub created_at: String,
     /// When it last changed, RFC 3339.
@@ -143,6 +149,8 @@ impl ShownRun {
                 })
                 .collect(),
             options: run.options,
+            mass_missing: run.mass_missing,
+            decide_by: run.decide_by().map(|until| until.to_string()),
             created_at: run.created_at.to_string(),
             updated_at: run.updated_at.to_string(),
             finished_at: run.finished_at.map(|at| at.to_string()),

@@ -163,8 +163,8 @@ pub struct Freshness {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Suggestion {
     /// The stable code: `connect`, `finish_connecting`, `check_callback_url`, `reconnect`, `grant_scope`,
-    /// `disconnect_elsewhere`, `check_app_credentials`, `check_shop`, `first_import`, `rerun` or
-    /// `webhooks_pending`.
+    /// `disconnect_elsewhere`, `check_app_credentials`, `check_shop`, `first_import`, `decide_missing`,
+    /// `rerun` or `webhooks_pending`.
     pub code: &'static str,
     /// What and why, in a sentence.
     pub detail: String,

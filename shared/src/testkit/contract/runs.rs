@@ -17,6 +17,7 @@ pub async fn all(runs: &dyn RunStore) -> Checked {
         a_final_state_frees_the_lock_and_only_its_own,
         of_two_saves_of_one_revision_one_wins,
         lists_go_newest_first_by_pages_and_cursors_stay_in_their_list,
+        runs_that_hold_their_lock_come_longest_first_page_by_page,
         a_receipt_is_written_once,
         receipts_come_by_phase_and_generation_in_order,
         the_first_page_stays_where_asked_and_is_replaced_otherwise,
@@ -170,6 +171,33 @@ async fn lists_go_newest_first_by_pages_and_cursors_stay_in_their_list(runs: &dy
         );
     }
     assert!(runs.list(&other, PROVIDER, None, 3).await?.items.is_empty());
+    Ok(())
+}
+
+async fn runs_that_hold_their_lock_come_longest_first_page_by_page(runs: &dyn RunStore) -> Checked {
+    // Others may have runs there too, so only ours are looked at.
+    let mut ours = Vec::new();
+    for n in [3_u64, 1, 2, 2] {
+        let run = samples::run(&samples::store()?, n);
+        runs.begin(&run, None).await?;
+        ours.push((run.created_at, run.id));
+    }
+    let late = samples::run(&samples::store()?, 9);
+    runs.begin(&late, None).await?;
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = runs.active_since(at(9), cursor, 2).await?;
+        assert!(page.items.len() <= 2);
+        seen.extend(page.items.into_iter().map(|active| active.run));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    ours.sort();
+    let ours: Vec<_> = ours.into_iter().map(|(_, id)| id).collect();
+    seen.retain(|id| ours.contains(id) || *id == late.id);
+    assert_eq!(seen, ours);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::adapters::system::SystemRandom;
 use crate::domain::connection::{Connector, Installation, LooseEnd, Method, PendingConnect};
 use crate::domain::ids::{InstallId, InvalidId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
-use crate::domain::options::{NegativeStock, OnMissing, RunOptions};
+use crate::domain::options::{MassMissing, NegativeStock, OnMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts, Outcome};
 use crate::domain::record::{
     Child, Kind, MAPPER_VERSION, Record, RecordKey, Resource, Source, Standing, StoredRecord,
@@ -74,6 +74,7 @@ pub fn run(store: &StoreId, seconds: u64) -> Run {
             inactive_locations: true,
             negative_stock: NegativeStock::Clamp,
         },
+        mass_missing: Some(MassMissing::Leave),
         requested_by: "someone".to_owned(),
         created_at: at(seconds),
         updated_at: at(seconds),
