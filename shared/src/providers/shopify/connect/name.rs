@@ -17,7 +17,10 @@ fn from_label(label: &str) -> Option<ShopDomain> {
     let fits = (1..=63).contains(&label.len())
         && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         && !label.starts_with('-');
-    fits.then(|| ShopDomain::accepted(format!("{}{SUFFIX}", label.to_ascii_lowercase())))
+    let host = fits.then(|| format!("{}{SUFFIX}", label.to_ascii_lowercase()))?;
+    // A label that begins with `xn--` and decodes to nothing is no host: no request could be made to it.
+    let named = matches!(url::Host::parse(&host), Ok(url::Host::Domain(parsed)) if parsed == host);
+    named.then(|| ShopDomain::accepted(host))
 }
 
 /// Reads the domain in the one form that Shopify itself uses.
@@ -128,6 +131,8 @@ mod tests {
             "127.0.0.1",
             "[::1]",
             "localhost.localdomain",
+            "xn---------------",
+            "xn--a",
             "169.254.169.254/latest",
             "${jndi}",
             "' or 1=1",
