@@ -234,11 +234,11 @@ fn compare_only(diff: &[shared::domain::plan::FieldDiff]) -> Comparison {
 #[test]
 fn a_missing_product_keeps_its_content_and_its_stock_is_zero() {
     let record = product("Shirt", &[("1", "A", "1.00")]);
-    let gone = missing(&imported(&record), &run(2));
+    let gone = missing(&imported(&record));
     assert_eq!(gone.outcome, Outcome::Missing);
     assert_eq!(gone.merged.as_ref(), Some(&record));
     assert_eq!(gone.counts.get(Resource::Variants, Outcome::Missing), 1);
-    let levels = missing(&imported(&stock(vec![level("1:1", true, 7)])), &run(2));
+    let levels = missing(&imported(&stock(vec![level("1:1", true, 7)])));
     assert_eq!(levels.merged.unwrap().children[0][0].values[3], json!(0));
 
     let stored = StoredRecord { standing: Standing::Missing { since: run(2) }, ..imported(&record) };

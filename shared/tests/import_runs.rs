@@ -49,7 +49,9 @@ async fn an_unchanged_rerun_writes_no_record_and_reads_the_file_once() {
     let chunks = 3 + 3 + 1;
     assert_eq!(world.faults.count("open_range") - opened, chunks);
     let per_product = rerun.cost.read_units / 10.0;
-    assert!(per_product <= 2.0 + 1.0, "{per_product} read units a product, pages of the run included");
+    // Three chunks of products read the page of locations: much for ten products, little for the thousands of a chunk.
+    let pages = 1.0 + 3.0 / 10.0;
+    assert!(per_product <= 2.0 + pages, "{per_product} read units a product, pages of the run included");
 }
 
 #[tokio::test]

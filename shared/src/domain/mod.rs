@@ -11,4 +11,5 @@ pub mod plan;
 pub mod record;
 pub mod run;
 pub mod scopes;
+pub mod stock;
 pub mod warning;

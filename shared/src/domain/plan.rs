@@ -11,6 +11,7 @@ use super::ids::RunId;
 use super::record::{
     Base, Child, ChildShape, Digest, Gone, Kind, MAPPER_VERSION, Record, Resource, Standing, StoredRecord,
 };
+use super::stock;
 use super::warning::Code;
 
 /// What a run decides about a record.
@@ -134,6 +135,9 @@ pub struct FieldDiff {
     /// What the source has. Cut, see [`shown`].
     #[serde(rename = "a", default, skip_serializing_if = "Value::is_null")]
     pub after: Value,
+    /// What was imported last, where the store has moved a number since and the source's overwrites it.
+    #[serde(rename = "e", default, skip_serializing_if = "Value::is_null")]
+    pub expected: Value,
     /// Whether both sides had changed it, so that the merchant's value was kept.
     #[serde(rename = "k", default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
@@ -229,11 +233,13 @@ impl Fingerprinted {
 /// Compares a source record with the stored one. `run` marks children that are found gone.
 pub fn compare(source: &Fingerprinted, stored: Option<&StoredRecord>, run: &RunId) -> Comparison {
     let Some(stored) = stored else { return created(&source.record) };
+    if source.record.kind == Kind::Stock {
+        return stock::compare(source, stored);
+    }
     let same = stored.standing == Standing::Active
         && stored.digest == source.digest
         && stored.mapper == MAPPER_VERSION;
-    // Only the source may own stock, so its stored numbers are compared as they are, not as they were imported.
-    if same && source.record.kind != Kind::Stock {
+    if same {
         return unchanged(&source.record);
     }
     Merge::new(source, stored, run).finish()
@@ -274,31 +280,22 @@ fn unchanged(record: &Record) -> Comparison {
 }
 
 /// What becomes of a stored record that a complete scan did not find: it stays, marked; its stock is set to zero.
-pub fn missing(stored: &StoredRecord, run: &RunId) -> Comparison {
-    let counts = count_as(&stored.record, Outcome::Missing);
-    let mut record = stored.record.clone();
-    let mut codes = CodeCounts::from([(missing_code(stored.key.kind), 1)]);
-    let mut diff = Vec::new();
+pub fn missing(stored: &StoredRecord) -> Comparison {
     if stored.key.kind == Kind::Stock {
-        let empty = Fingerprinted::new(Record::empty(Kind::Stock));
-        let mut merge = Merge::new(&empty, stored, run);
-        for (at, list) in stored.key.kind.shape().children.iter().enumerate() {
-            merge.children(at, list);
-        }
-        record = merge.merged;
-        diff = merge.diff;
-        codes = merge.codes;
+        return stock::missing(stored);
     }
-    Comparison { outcome: Outcome::Missing, diff, counts, codes, merged: Some(record) }
+    Comparison {
+        outcome: Outcome::Missing,
+        diff: Vec::new(),
+        counts: count_as(&stored.record, Outcome::Missing),
+        codes: CodeCounts::from([(missing_code(stored.key.kind), 1)]),
+        merged: Some(stored.record.clone()),
+    }
 }
 
 fn missing_code(kind: Kind) -> Code {
     if kind == Kind::Warehouse { Code::LocMissing } else { Code::MissInSource }
 }
-
-/// Positions in the fields of a stock level; a test holds them to the shape.
-const TRACKED: usize = 1;
-const FIRST_QUANTITY: usize = 3;
 
 struct Merge<'a> {
     source: &'a Fingerprinted,
@@ -417,12 +414,7 @@ impl<'a> Merge<'a> {
         let mut merged = ours.clone();
         merged.missing_since = None;
         let mut changed = false;
-        let untracked = list.resource == Resource::Stock && theirs.values[TRACKED] == Value::Bool(false);
         for (at, name) in list.fields.iter().enumerate() {
-            // The numbers of an item that the shop does not track mean nothing, so ours are left alone.
-            if untracked && at >= FIRST_QUANTITY {
-                continue;
-            }
             let (theirs_value, ours_value) = (&theirs.values[at], &ours.values[at]);
             if theirs_value == ours_value {
                 continue;
@@ -480,30 +472,9 @@ impl<'a> Merge<'a> {
                 self.whole(list, &ours.id, describe(list, ours), Value::Null);
                 None
             }
-            Gone::Zeroed => Some(self.zeroed(list, ours)),
+            // Levels are compared elsewhere, see `stock`.
+            Gone::Zeroed => Some(ours.clone()),
         }
-    }
-
-    fn zeroed(&mut self, list: &ChildShape, ours: &Child) -> Child {
-        let mut zero = ours.clone();
-        let mut changed = false;
-        for (at, name) in list.fields.iter().enumerate() {
-            let value = match (*name, &ours.values[at]) {
-                ("stocked", _) => Value::Bool(false),
-                ("variant_id" | "tracked", kept) => kept.clone(),
-                _ => Value::from(0),
-            };
-            if value != ours.values[at] {
-                changed = true;
-                self.differs(Some(list.resource), Some(&ours.id), name, &ours.values[at], &value, false);
-                zero.values[at] = value;
-            }
-        }
-        if changed {
-            *self.codes.entry(Code::InvUnstocked).or_default() += 1;
-            self.counts.add(list.resource, Outcome::Missing, 1);
-        }
-        zero
     }
 
     fn whole(&mut self, list: &ChildShape, id: &str, before: Value, after: Value) {
@@ -529,6 +500,7 @@ impl<'a> Merge<'a> {
             field: field.to_owned(),
             before: shown(before),
             after: shown(after),
+            expected: Value::Null,
             kept,
         });
     }
@@ -538,7 +510,7 @@ fn ids<'a>(children: impl Iterator<Item = &'a Child>) -> Value {
     Value::Array(children.map(|child| Value::String(child.id.clone())).collect())
 }
 
-fn describe(list: &ChildShape, child: &Child) -> Value {
+pub(super) fn describe(list: &ChildShape, child: &Child) -> Value {
     let named = list.fields.iter().zip(&child.values).filter(|(_, value)| !value.is_null());
     let mut shown: serde_json::Map<String, Value> =
         named.map(|(n, v)| ((*n).to_owned(), v.clone())).collect();

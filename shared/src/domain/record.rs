@@ -139,6 +139,8 @@ pub struct ChildShape {
     pub gone: Gone,
     /// Whether the base keeps one hash per field, or one for the whole child (where the source owns every field).
     pub base_per_field: bool,
+    /// How many fields at the end are notes of ours. The source has none of them, so no hash covers them.
+    pub notes: usize,
 }
 
 /// What becomes of a stored child that a complete source record no longer has.
@@ -216,6 +218,7 @@ static PRODUCT: Shape = Shape {
             ordered: true,
             gone: Gone::Marked,
             base_per_field: true,
+            notes: 0,
         },
         ChildShape {
             resource: Resource::Media,
@@ -223,6 +226,7 @@ static PRODUCT: Shape = Shape {
             ordered: true,
             gone: Gone::Dropped,
             base_per_field: true,
+            notes: 0,
         },
     ],
 };
@@ -245,10 +249,13 @@ static STOCK: Shape = Shape {
             "damaged",
             "safety_stock",
             "quality_control",
+            // What the last import set `available` to, so that what the store moved since can be told.
+            "imported_available",
         ],
         ordered: false,
         gone: Gone::Zeroed,
         base_per_field: false,
+        notes: 1,
     }],
 };
 
@@ -262,6 +269,7 @@ static METAFIELDS: Shape = Shape {
         ordered: false,
         gone: Gone::Dropped,
         base_per_field: false,
+        notes: 0,
     }],
 };
 
@@ -287,6 +295,7 @@ static CATEGORY: Shape = Shape {
         ordered: true,
         gone: Gone::Dropped,
         base_per_field: false,
+        notes: 0,
     }],
 };
 
@@ -414,7 +423,7 @@ impl Record {
                         hashes.push(hasher.field(tag, &child.id, name, value));
                     }
                 } else {
-                    hashes.push(hasher.whole(tag, child));
+                    hashes.push(hasher.whole(list, child));
                 }
             }
             if list.ordered {

@@ -90,8 +90,9 @@ codes! {
     LocFulfillmentService = "LOC_FULFILMENT_SERVICE", Info, "The location belongs to a fulfilment service, which owns its stock.";
     LocMissing = "LOC_MISSING", Warning, "The location is no longer in the shop. The warehouse was kept and marked.";
     InvUntracked = "INV_UNTRACKED", Info, "The shop does not track this item's stock; its numbers were left alone.";
-    InvNegative = "INV_NEGATIVE", Warning, "The shop sold more than it had; the negative number was stored as it is.";
+    InvNegative = "INV_NEGATIVE", Warning, "The shop sold more than it had. The number was stored as it is, or as 0 where the run was to do so; look for orders that cannot be filled.";
     InvCommittedPresent = "INV_COMMITTED_PRESENT", Warning, "Stock is committed to open orders, which are not imported.";
+    InvLocalMovementOverwritten = "INV_LOCAL_MOVEMENT_OVERWRITTEN", Warning, "Stock moved here since the last import; the shop's number replaced it. The record shows the old, the expected and the new number: book again in the shop what only happened here.";
     InvUnstocked = "INV_UNSTOCKED", Warning, "The item is no longer stocked at this location; its stock was set to 0.";
     InvLocationUnmapped = "INV_LOCATION_UNMAPPED", Warning, "Stock lies at a location that was not imported.";
     InvSkippedNoScope = "INV_SKIPPED_NO_SCOPE", Blocker, "Stock was not read because its scopes were not granted; earlier numbers were kept. Reconnect and grant them.";

@@ -270,7 +270,7 @@ fn in_batches(tasks: Vec<Task>) -> Vec<Vec<Task>> {
 fn decide(task: &Task, stored: Option<&StoredRecord>, run: &Run) -> Comparison {
     match (&task.source, stored) {
         (Some(source), stored) => compare(source, stored, &run.id),
-        (None, Some(stored)) => missing(stored, &run.id),
+        (None, Some(stored)) => missing(stored),
         (None, None) => {
             let nothing = Fingerprinted {
                 record: Record::empty(task.key.kind),

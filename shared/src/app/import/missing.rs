@@ -130,7 +130,7 @@ impl ImportStep {
         for records in records.chunks(parts.len()) {
             let label = records.iter().flatten().next().map(label).unwrap_or_default();
             for stored in records.iter().flatten().filter(|stored| stored.standing == Standing::Active) {
-                let mut compared = missing(stored, &run.id);
+                let mut compared = missing(stored);
                 let mut codes = Vec::new();
                 if mass {
                     compared.codes.clear();

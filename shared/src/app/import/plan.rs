@@ -1,7 +1,9 @@
 //! Planning: one chunk is read, mapped and compared with what is stored. Nothing but the plan is written.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
 
 use super::pages::{Chunk, EntryWriter};
 use super::{ImportStep, StepError};
@@ -10,7 +12,8 @@ use crate::domain::plan::{
     CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, compare, count_as,
 };
 use crate::domain::record::{Digest, Kind, RecordKey, StoredRecord};
-use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState};
+use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState, Wanted};
+use crate::domain::stock::StockRules;
 use crate::domain::warning::Code;
 use crate::ports::provider::{MAX_JOINED_BYTES, RangeReader, RangeTally, SourceItem};
 use crate::ports::runs::PageKind;
@@ -29,14 +32,14 @@ pub(super) struct Candidate {
 
 /// Where source items come from: a range of a file, or the page of locations.
 pub(super) enum Items {
-    Range(Box<dyn RangeReader>),
+    Range(Box<dyn RangeReader>, StockRules),
     List(std::vec::IntoIter<SourceItem>, RangeTally),
 }
 
 impl Items {
     pub async fn next(&mut self) -> Result<Option<SourceItem>, StepError> {
         match self {
-            Self::Range(reader) => Ok(reader.next().await?),
+            Self::Range(reader, _) => Ok(reader.next().await?),
             Self::List(items, tally) => Ok(items.next().inspect(|_| {
                 tally.lines += 1;
                 tally.roots += 1;
@@ -46,7 +49,7 @@ impl Items {
 
     pub fn tally(&self) -> RangeTally {
         match self {
-            Self::Range(reader) => reader.tally(),
+            Self::Range(reader, _) => reader.tally(),
             Self::List(_, tally) => *tally,
         }
     }
@@ -56,16 +59,21 @@ impl Items {
         let mut batch = Vec::with_capacity(BATCH + 2);
         while batch.len() < BATCH {
             let Some(item) = self.next().await? else { break };
-            for (kind, record) in item.records {
+            for (kind, mut record) in item.records {
+                let of_stock = match self {
+                    Self::Range(_, rules) if kind == Kind::Stock => rules.apply(&mut record),
+                    _ => BTreeSet::new(),
+                };
                 let belongs = |resource| {
                     kind.shape().counts_as == Some(resource)
                         || kind.shape().children.iter().any(|list| list.resource == resource)
                 };
+                let codes = item.codes.iter().filter(|(r, _)| belongs(*r)).map(|(_, code)| *code);
                 batch.push(Candidate {
                     key: RecordKey { source: run.source, kind, external_id: item.external_id },
                     label: item.label.clone(),
                     source: Fingerprinted::new(record),
-                    codes: item.codes.iter().filter(|(r, _)| belongs(*r)).map(|(_, code)| *code).collect(),
+                    codes: codes.chain(of_stock).collect(),
                     truncated: item.truncated,
                 });
             }
@@ -119,7 +127,22 @@ impl ImportStep {
         let start = u64::from(chunk.index) * self.chunk_bytes;
         let range = if joined { 0..file.size } else { start..(start + self.chunk_bytes).min(file.size) };
         let reader = self.extract.open_range(chunk.feed, file, range, joined, &Self::context(run)).await?;
-        Ok(Items::Range(reader))
+        Ok(Items::Range(reader, self.stock_rules(run, chunk.feed, cost).await?))
+    }
+
+    /// What is done to the stock that a feed holds. The locations are those that were read when the run began, so that
+    /// planning and applying do the same.
+    async fn stock_rules(&self, run: &Run, feed: Feed, cost: &mut Cost) -> Result<StockRules, StepError> {
+        let mut rules = StockRules { negative: run.options.negative_stock, left_out: BTreeSet::new() };
+        if feed == Feed::Products && run.wanted.contains(&Wanted::Stock) && !run.options.inactive_locations {
+            let inactive = |item: &SourceItem| {
+                item.records.iter().any(|(_, record)| record.get("active") == &Value::Bool(false))
+            };
+            let locations = self.stored_locations(run, cost).await?;
+            rules.left_out =
+                locations.iter().filter(|item| inactive(item)).map(|item| item.external_id).collect();
+        }
+        Ok(rules)
     }
 
     /// Reads, compares, writes the plan. None where children did not stand with their parents.

@@ -188,6 +188,9 @@ pub struct ShownDiff {
     pub before: Value,
     /// What the shop has.
     pub after: Value,
+    /// What was imported last, where the store has moved a stock number since and the shop's overwrites it.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub expected: Value,
     /// Whether both sides had changed it and the store's value was kept.
     pub kept: bool,
 }
@@ -200,6 +203,7 @@ impl From<FieldDiff> for ShownDiff {
             field: diff.field,
             before: diff.before,
             after: diff.after,
+            expected: diff.expected,
             kept: diff.kept,
         }
     }

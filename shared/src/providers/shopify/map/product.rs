@@ -186,7 +186,7 @@ impl ProductDraft {
             }
             ProductChild::Level(level) => match variant.holder {
                 Some(holder) => {
-                    let child = level.to_child(holder, &mut self.codes);
+                    let child = level.to_child(holder);
                     self.levels.push(((holder.item, level.location), child));
                 }
                 None => self.lost_levels = true,

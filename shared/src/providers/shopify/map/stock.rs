@@ -6,9 +6,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::{Codes, id_text, number};
-use crate::domain::record::{Child, Resource};
-use crate::domain::warning::Code;
+use super::{id_text, number};
+use crate::domain::record::Child;
 
 /// The names of quantities, in the order in which a stock level holds them.
 const NAMES: [&str; 8] = [
@@ -21,9 +20,6 @@ const NAMES: [&str; 8] = [
     "safety_stock",
     "quality_control",
 ];
-
-const AVAILABLE: usize = 0;
-const COMMITTED: usize = 2;
 
 /// The quantities of a level. One that did not come is not zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -83,21 +79,16 @@ pub(super) struct Holder {
 }
 
 impl Level {
-    /// The child of the stock record. An item that is not tracked has numbers that mean nothing, so they warn of nothing.
-    pub(super) fn to_child(self, holder: Holder, codes: &mut Codes) -> Child {
+    /// The child of the stock record.
+    pub(super) fn to_child(self, holder: Holder) -> Child {
         let Quantities(quantities) = self.quantities;
-        let above = |at: usize| quantities[at].is_some_and(|quantity| quantity > 0);
-        if holder.tracked == Some(false) {
-            codes.raise(Resource::Stock, Code::InvUntracked);
-        } else {
-            codes.raise_if(quantities[AVAILABLE].is_some_and(|q| q < 0), Resource::Stock, Code::InvNegative);
-            codes.raise_if(above(COMMITTED), Resource::Stock, Code::InvCommittedPresent);
-        }
-        let mut values = Vec::with_capacity(3 + NAMES.len());
+        let mut values = Vec::with_capacity(4 + NAMES.len());
         values.push(id_text(holder.variant));
         values.push(Value::Bool(holder.tracked.unwrap_or(true)));
         values.push(Value::Bool(self.active.unwrap_or(true)));
         values.extend(quantities.into_iter().map(number));
+        // What is imported of them is noted by the run.
+        values.push(Value::Null);
         Child { id: format!("{}:{}", holder.item, self.location), values, missing_since: None }
     }
 }
@@ -111,8 +102,8 @@ mod tests {
     fn quantities_stand_where_the_shape_names_them() {
         let fields = Kind::Stock.shape().children[0].fields;
         assert_eq!(fields[..3], ["variant_id", "tracked", "stocked"]);
-        assert_eq!(fields[3..], NAMES);
-        assert_eq!((NAMES[AVAILABLE], NAMES[COMMITTED]), ("available", "committed"));
+        assert_eq!(fields[3..11], NAMES);
+        assert_eq!(fields[11..], ["imported_available"]);
     }
 
     #[test]
