@@ -66,8 +66,7 @@ impl Access {
             let now = self.clock.now();
             let mut connector = loaded.unwrap_or_else(|| Connector::new(store.clone(), provider, now));
             if seen == Some(connector.revision) {
-                // Nobody changed the connector, so it was the claim. It outlives this call, so no other store can
-                // have it: the same store began again, or disconnected, at the same moment.
+                // Nobody changed the connector, so it was the claim: this attempt has ended, or was put away, meanwhile.
                 break;
             }
             seen = Some(connector.revision);

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::access::{Access, NoToken};
 use super::error::{AppError, ErrorKind};
+use crate::domain::claim::NotClosed;
 use crate::domain::connection::LooseEnd;
 use crate::ports::chain;
 use crate::ports::loose::Take;
@@ -20,11 +21,16 @@ use crate::ports::provider::{ProviderError, ShopAccess};
 /// How long an installation is someone's to put away, and its shop closed; longer than any function runs.
 const PUTTING_AWAY: Duration = Duration::from_secs(180);
 
+fn being_put_away() -> AppError {
+    let detail = "This connection is being removed at this moment. Try again in a few minutes.";
+    AppError::new(ErrorKind::Unavailable, "being_put_away", detail)
+}
+
 impl Access {
     /// Ties one up. Tells whether our app was removed from the shop; none where there was nothing to remove.
     ///
     /// Errors: `shop_unreachable`, `shop_throttled` or `refreshing` while the shop does not let us, `being_put_away`
-    /// while someone else is at it; the loose end stays.
+    /// while someone else is at it or another attempt may get the shop; the loose end stays.
     pub(super) async fn tie_up(&self, end: &LooseEnd) -> Result<Option<bool>, AppError> {
         if let Some(entry) = &end.entry {
             self.history.append(entry).await?;
@@ -44,10 +50,7 @@ impl Access {
             tracing::warn!(cause = chain(&error), install.id = %end.install, "nobody else can put it away for a while");
         }
         // Only now: what someone else has taken is not ours to give back.
-        tied?.ok_or_else(|| {
-            let detail = "This connection is being removed at this moment. Try again in a few minutes.";
-            AppError::new(ErrorKind::Unavailable, "being_put_away", detail)
-        })
+        tied?.ok_or_else(being_put_away)
     }
 
     /// Takes the loose end, puts the installation away, strikes it out. None where someone else has it.
@@ -83,17 +86,9 @@ impl Access {
         until: Timestamp,
     ) -> Result<Option<bool>, AppError> {
         let (provider, shop, install) = (end.provider, &end.shop, &end.install);
-        let close = || self.connectors.close_claim(provider, shop, &end.store, install, now, until);
-        // Where another installation has the shop, removing the app would end that one.
-        let removed = if end.remove_app && close().await? {
-            let removed = self.remove_app(end).await;
-            if removed.is_err() {
-                // The shop is not kept from others, nor from this store, until it answers again.
-                self.connectors.release_claim(provider, shop, install).await?;
-            }
-            Some(removed?)
-        } else {
-            None
+        let removed = match end.remove_app {
+            true => self.close_and_remove_app(end, now, until).await?,
+            false => None,
         };
         if removed.is_none() {
             // Before the token: an attempt that wakes up late finds no claim and cannot go live without one.
@@ -106,6 +101,29 @@ impl Access {
         }
         tracing::info!(install.id = %install, shop.domain = %shop, app.removed = removed, "put an installation away");
         Ok(removed)
+    }
+
+    /// Removes the app while nobody can take the shop. None where another installation has it: removing the app would
+    /// end that one.
+    async fn close_and_remove_app(
+        &self,
+        end: &LooseEnd,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<bool>, AppError> {
+        let (provider, shop, install) = (end.provider, &end.shop, &end.install);
+        let closed = self.connectors.close_claim(provider, shop, &end.store, install, now, until).await?;
+        let removed = match closed {
+            Ok(()) => self.remove_app(end).await.map(Some),
+            Err(NotClosed::Others) => return Ok(None),
+            // Whether one of them gets the shop is not known before they are over, and each has an end.
+            Err(NotClosed::Attempts { .. }) => Err(being_put_away()),
+        };
+        if removed.is_err() {
+            // The shop is not kept from others, nor from this store, until the app can be removed.
+            self.connectors.release_claim(provider, shop, install).await?;
+        }
+        removed
     }
 
     /// Whether the shop let go of the app. One that answers and keeps it is no obstacle: the merchant can remove it

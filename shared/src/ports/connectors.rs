@@ -74,9 +74,9 @@ pub trait ConnectorStore: LooseEnds {
     /// Reads a state without using it up, to explain a refusal to its owner.
     async fn peek_state(&self, state_hash: &str) -> Result<Option<PendingConnect>, PortError>;
 
-    /// Claims a shop for an attempt to connect: pending until `pending_until`, then up for others again.
-    /// True where the shop was free, pending and expired, or claimed by this very store and not closing. A claim that
-    /// this store already confirmed stays exactly as it is, so that a failed reconnect cannot harm it.
+    /// Claims a shop for an attempt to connect, which counts on it until `pending_until`. True where the shop was free,
+    /// or this very store's and not closing; other attempts of the store count on it as before. A claim that this
+    /// store already confirmed stays so, so that a failed reconnect cannot harm it.
     async fn claim_shop(
         &self,
         provider: ProviderId,
@@ -88,16 +88,17 @@ pub trait ConnectorStore: LooseEnds {
     ) -> Result<bool, PortError>;
 
     /// Saves the connector as `save` does, confirms the claim on the shop of `connector.installation` for it and puts
-    /// the loose ends down: all or nothing. The claim must be this store's, not closing, and, where it is pending,
-    /// this installation's; a loose end of this very installation must be on the list already, and never taken.
-    /// `PortError::Conflict` where the revision moved, or the claim or the loose end is not (or no longer) there.
+    /// the loose ends down: all or nothing. This installation's attempt must count on the claim; a loose end of this
+    /// very installation must be on the list already, and never taken. `PortError::Conflict` where the revision moved,
+    /// or the claim or the loose end is not (or no longer) there.
     async fn go_live(&self, connector: &mut Connector, ends: &[LooseEnd]) -> Result<(), PortError>;
 
     /// Saves the connector, which no longer uses an installation, as `save` does and puts down what is left to do
     /// about that one: both or neither.
     async fn let_go(&self, connector: &mut Connector, end: &LooseEnd) -> Result<(), PortError>;
 
-    /// Frees a claim if it is this installation's; one that is not is left alone, without an error.
+    /// This installation needs the shop no more, whether it confirmed the claim or counted on it: the claim is freed with
+    /// the last that does. One on which it does not count is left alone, without an error.
     async fn release_claim(
         &self,
         provider: ProviderId,
@@ -105,8 +106,8 @@ pub trait ConnectorStore: LooseEnds {
         install: &InstallId,
     ) -> Result<(), PortError>;
 
-    /// Frees a claim that an attempt took, if it is this installation's and neither confirmed nor closing: the attempt
-    /// may be live without knowing it. One that is not is left alone, without an error.
+    /// An attempt counts on a claim no more; it is freed with the last that does. One that the attempt has confirmed, or
+    /// that is closing for it, stays: the attempt may be live without knowing it.
     async fn give_up_claim(
         &self,
         provider: ProviderId,

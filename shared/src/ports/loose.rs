@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::PortError;
+use crate::domain::claim::NotClosed;
 use crate::domain::connection::LooseEnd;
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 
@@ -74,8 +75,8 @@ pub trait LooseEnds: Send + Sync {
     async fn strike_loose_end(&self, end: &LooseEnd) -> Result<(), PortError>;
 
     /// Takes a shop for putting this installation away: until `until` nobody can claim it, not even its own store.
-    /// True where the shop is free, its claim has ended, or it is this installation's. False where another
-    /// installation has it: then the app over there is that one's and must stay.
+    /// Not where another installation has it: then the app over there is that one's and must stay. Nor while other
+    /// attempts count on it: then that is not known yet.
     async fn close_claim(
         &self,
         provider: ProviderId,
@@ -84,7 +85,7 @@ pub trait LooseEnds: Send + Sync {
         install: &InstallId,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, PortError>;
+    ) -> Result<Result<(), NotClosed>, PortError>;
 
     /// What is due at `now`, longest first, at most `limit`. May be some moments behind.
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, PortError>;

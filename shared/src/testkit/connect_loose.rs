@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::connect_store::{Claim, FakeConnectors, Inner};
+use super::connect_store::{FakeConnectors, Inner};
+use crate::domain::claim::{Claim, NotClosed};
 use crate::domain::connection::LooseEnd;
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 use crate::ports::PortError;
@@ -111,24 +112,18 @@ impl LooseEnds for FakeConnectors {
         install: &InstallId,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, PortError> {
+    ) -> Result<Result<(), NotClosed>, PortError> {
         self.faults
             .port("connectors", "connectors.close_claim", || {
                 let mut inner = self.inner();
                 let key = (provider, shop.clone());
-                let nobody_elses = inner.claims.get(&key).is_none_or(|claim| {
-                    claim.install == *install || claim.pending_until.is_some_and(|until| until <= now)
-                });
-                if nobody_elses {
-                    let claim = Claim {
-                        store: store.clone(),
-                        install: install.clone(),
-                        pending_until: Some(until),
-                        closing: true,
-                    };
-                    inner.claims.insert(key, claim);
+                match Claim::closed(inner.claims.get(&key), store, install, now, until) {
+                    Ok(claim) => {
+                        inner.claims.insert(key, claim);
+                        Ok(Ok(()))
+                    }
+                    Err(why) => Ok(Err(why)),
                 }
-                Ok(nobody_elses)
             })
             .await
     }

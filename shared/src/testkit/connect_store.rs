@@ -8,25 +8,13 @@ use jiff::Timestamp;
 
 use super::faults::Faults;
 use crate::adapters::dynamodb::cursor::{Scope, refused};
+use crate::domain::claim::Claim;
 use crate::domain::connection::{Connector, ConnectorState, HistoryEntry, LooseEnd, PendingConnect};
 use crate::domain::history::ChainedEntry;
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 use crate::ports::connectors::{ConnectorStore, History, Lease, REFRESH_CAP, REFRESH_WINDOW, Release};
 use crate::ports::loose::CARE_EVERY;
 use crate::ports::{Page, PortError};
-
-/// A claim on a shop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// Who claims it.
-    pub store: StoreId,
-    /// For which installation.
-    pub install: InstallId,
-    /// Until when, while it is pending or closing; none once it is confirmed.
-    pub pending_until: Option<Timestamp>,
-    /// Whether the installation is being put away.
-    pub closing: bool,
-}
 
 /// The key of something to be looked after: an installation's loose end, or the connector itself.
 pub(super) type Cared = (StoreId, ProviderId, Option<InstallId>);
@@ -192,23 +180,11 @@ impl ConnectorStore for FakeConnectors {
             .port("connectors", "connectors.claim_shop", || {
                 let mut inner = self.inner();
                 let key = (provider, shop.clone());
-                if let Some(claim) = inner.claims.get(&key) {
-                    match claim.pending_until {
-                        None => return Ok(claim.store == *store),
-                        Some(until) if now < until && (claim.closing || claim.store != *store) => {
-                            return Ok(false);
-                        }
-                        Some(_) => {}
-                    }
-                }
-                let claim = Claim {
-                    store: store.clone(),
-                    install: install.clone(),
-                    pending_until: Some(pending_until),
-                    closing: false,
-                };
-                inner.claims.insert(key, claim);
-                Ok(true)
+                let held = inner.claims.get(&key).cloned();
+                let claim = Claim::counted_on(held, store, install, now, pending_until);
+                let taken = claim.is_some();
+                inner.claims.extend(claim.map(|claim| (key, claim)));
+                Ok(taken)
             })
             .await
     }
@@ -219,25 +195,14 @@ impl ConnectorStore for FakeConnectors {
                 let mut inner = self.inner();
                 let installation = connector.installation.clone().ok_or(PortError::Conflict)?;
                 let key = (connector.provider, installation.shop.clone());
-                let ours = inner.claims.get(&key).is_some_and(|claim| {
-                    claim.store == connector.store
-                        && !claim.closing
-                        && (claim.pending_until.is_none() || claim.install == installation.id)
-                });
+                let held = inner.claims.get(&key).cloned();
+                let claim = Claim::confirmed(held, &connector.store, &installation.id);
                 let listed = ends.iter().filter(|end| end.install == installation.id).all(|end| {
                     let key = (end.store.clone(), end.provider, end.install.clone());
                     inner.loose.contains_key(&key) && !inner.taken.contains_key(&key)
                 });
-                if !ours || !listed {
-                    return Err(PortError::Conflict);
-                }
+                let claim = claim.filter(|_| listed).ok_or(PortError::Conflict)?;
                 Self::save_in(&mut inner, connector)?;
-                let claim = Claim {
-                    store: connector.store.clone(),
-                    install: installation.id,
-                    pending_until: None,
-                    closing: false,
-                };
                 inner.claims.insert(key, claim);
                 ends.iter().for_each(|end| inner.put_loose(end));
                 Ok(())
@@ -270,9 +235,8 @@ impl ConnectorStore for FakeConnectors {
             .port("connectors", "connectors.release_claim", || {
                 let mut inner = self.inner();
                 let key = (provider, shop.clone());
-                if inner.claims.get(&key).is_some_and(|claim| claim.install == *install) {
-                    inner.claims.remove(&key);
-                }
+                let held = inner.claims.remove(&key);
+                inner.claims.extend(Claim::released(held, install).map(|claim| (key, claim)));
                 Ok(())
             })
             .await
@@ -288,12 +252,8 @@ impl ConnectorStore for FakeConnectors {
             .port("connectors", "connectors.give_up_claim", || {
                 let mut inner = self.inner();
                 let key = (provider, shop.clone());
-                let pending = inner.claims.get(&key).is_some_and(|claim| {
-                    claim.install == *install && claim.pending_until.is_some() && !claim.closing
-                });
-                if pending {
-                    inner.claims.remove(&key);
-                }
+                let held = inner.claims.remove(&key);
+                inner.claims.extend(Claim::given_up(held, install).map(|claim| (key, claim)));
                 Ok(())
             })
             .await

@@ -2,6 +2,7 @@
 
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use shared::domain::claim::Stands;
 use shared::domain::connection::{ConnectorState, HistoryAction, Method};
 use shared::testkit::faults::Fault;
 
@@ -46,7 +47,8 @@ async fn a_store_is_live_at_once() {
     assert_eq!(world.card("st-1").await["state"], "live");
     let used = world.stored("st-1").unwrap().installation.unwrap();
     assert_eq!(used.method, Method::Credentials);
-    assert_eq!(world.connectors.claim(PROVIDER, &domain("acme")).unwrap().pending_until, None);
+    let claim = world.connectors.claim(PROVIDER, &domain("acme")).unwrap();
+    assert!(matches!(claim.stands, Stands::Confirmed(_)), "{claim:?}");
     assert_eq!(world.connectors.all_loose_ends(), vec![]);
     let actions: Vec<_> = world.connectors.entries(&store("st-1")).iter().map(|e| e.action).collect();
     assert_eq!(actions, [HistoryAction::Connected]);

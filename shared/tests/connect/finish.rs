@@ -1,6 +1,7 @@
 //! Who may finish a connect attempt, and how often (P1, P2, P4).
 
 use futures::future::join_all;
+use shared::domain::claim::Stands;
 use shared::domain::connection::{ConnectorState, Reason};
 use shared::domain::ids::ProviderId;
 
@@ -33,8 +34,8 @@ async fn connects_a_store_to_a_shop() {
     let connector = world.stored("st-1").unwrap();
     assert_eq!(connector.state(), ConnectorState::Live);
     let claim = world.connectors.claim(PROVIDER, &domain("acme")).unwrap();
-    assert_eq!(claim.pending_until, None);
-    assert_eq!(Some(claim.install), connector.installation.map(|used| used.id));
+    assert_eq!(Some(claim.stands), connector.installation.map(|used| Stands::Confirmed(used.id)));
+    assert!(claim.attempts.is_empty());
     assert_eq!(world.vault.installs().len(), 1);
     let actions: Vec<_> = world.connectors.entries(&store("st-1")).iter().map(|e| e.action).collect();
     insta::assert_debug_snapshot!(actions, @"

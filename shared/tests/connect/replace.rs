@@ -1,5 +1,6 @@
 //! Connecting a store that is connected already: a failure harms nothing, a success leaves nothing behind.
 
+use shared::domain::claim::Stands;
 use shared::domain::connection::ConnectorState;
 use shared::testkit::faults::Fault;
 
@@ -47,7 +48,8 @@ async fn reconnecting_replaces_the_installation() {
     let after = world.stored("st-1").unwrap().installation.unwrap();
     assert_ne!(before.id, after.id);
     assert_eq!(world.vault.installs(), vec![after.id.clone()], "the old secret is gone");
-    assert_eq!(world.connectors.claim(PROVIDER, &domain("acme")).unwrap().install, after.id);
+    let claim = world.connectors.claim(PROVIDER, &domain("acme")).unwrap();
+    assert_eq!(claim.stands, Stands::Confirmed(after.id));
     assert_eq!(world.shop.count("uninstall"), 0, "that would have ended the new installation too");
     assert!(world.access().shop_access(&crate::world::store("st-1"), PROVIDER).await.is_ok());
 }
@@ -100,7 +102,7 @@ async fn two_attempts_of_one_store_at_once_leave_one_installation_or_none() {
             Some(used) => {
                 live += 1;
                 assert_eq!(world.vault.installs(), vec![used.id.clone()], "{interleave}");
-                assert_eq!(claim.map(|claim| (claim.install, claim.pending_until)), Some((used.id, None)));
+                assert_eq!(claim.map(|claim| claim.stands), Some(Stands::Confirmed(used.id)));
             }
             None => assert_eq!((world.vault.installs(), claim), (vec![], None), "{interleave}"),
         }
@@ -138,7 +140,7 @@ async fn a_crash_at_any_call_of_the_callback_leaves_a_connector_that_works_or_ca
             let used = connector.installation.unwrap();
             assert!(world.vault.installs().contains(&used.id), "{fault:?} at {call}: live without a token");
             let claim = world.connectors.claim(PROVIDER, &used.shop).unwrap();
-            assert_eq!((claim.install, claim.pending_until), (used.id, None), "{fault:?} at {call}");
+            assert_eq!(claim.stands, Stands::Confirmed(used.id), "{fault:?} at {call}");
             world.later(121);
             assert_eq!(outcome(&world.connect("st-1", "beta").await), "connected", "{fault:?} at {call}");
             assert_eq!(world.stored("st-1").unwrap().state(), ConnectorState::Live);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shared::domain::claim::Stands;
 use shared::domain::connection::{ConnectorState, HistoryAction};
 use shared::domain::run::RunState;
 use shared::ports::metrics::Metric;
@@ -79,7 +80,7 @@ async fn a_reconnect_to_another_shop_that_crashed_anywhere_leaves_one_installati
             assert_eq!(world.vault.installs(), vec![used.id.clone()], "{what}");
             assert_eq!(world.connectors.all_loose_ends(), vec![], "{what}");
             let claim = world.connectors.claim(PROVIDER, &used.shop).unwrap();
-            assert_eq!((claim.install, claim.pending_until), (used.id, None), "{what}");
+            assert_eq!(claim.stands, Stands::Confirmed(used.id), "{what}");
             let entries = world.connectors.entries(&store("st-1"));
             let connected = entries.iter().filter(|entry| entry.action == HistoryAction::Connected).count();
             if used.shop == domain("beta") {
@@ -90,7 +91,7 @@ async fn a_reconnect_to_another_shop_that_crashed_anywhere_leaves_one_installati
                 assert!(world.shop.is_installed(&domain("acme")), "{what}");
                 assert_eq!(connected, 1, "{what}");
                 let pending = world.connectors.claim(PROVIDER, &domain("beta"));
-                assert!(pending.is_none_or(|claim| claim.pending_until.is_some()), "{what}");
+                assert!(pending.is_none_or(|claim| claim.stands == Stands::Pending), "{what}");
             }
         }
     }

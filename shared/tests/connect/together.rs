@@ -5,7 +5,7 @@ use std::pin::Pin;
 use shared::domain::connection::HistoryAction;
 
 use crate::disconnect::{assert_gone, importing};
-use crate::world::{Browser, World, body, domain, outcome, store};
+use crate::world::{Browser, World, body, domain, outcome, sign, store};
 
 /// Lets a future go on until it has made one more call of this name, and no further.
 async fn reach<F: Future>(world: &World, future: &mut Pin<&mut F>, call: &str) {
@@ -79,4 +79,63 @@ async fn a_loose_end_that_a_disconnect_has_put_meanwhile_is_not_struck_out() {
     let told = world.connectors.entries(&store("st-1"));
     let told: Vec<_> = told.iter().map(|entry| entry.action).collect();
     assert!(told.ends_with(&[HistoryAction::Connected, HistoryAction::Disconnected]), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_second_window_that_gives_up_does_not_hand_the_shop_to_another_store() {
+    let world = World::new();
+    let (mut first, mut second) = (Browser::default(), Browser::default());
+    let begun = world.begin("st-1", "acme", &mut first).await;
+    let approved = world.approved(&begun);
+    let other = world.begin("st-1", "acme", &mut second).await;
+    let unknown = sign(&world.answer(&other, Some("no-such-code")));
+    {
+        let mut attempt = std::pin::pin!(world.come_back(&approved, &mut first));
+        reach(&world, &mut attempt, "connectors.claim_shop").await;
+        assert_eq!(outcome(&world.come_back(&unknown, &mut second).await), "callback_mismatch");
+        let traded = world.shop.count("exchange");
+        assert_eq!(outcome(&world.connect("st-2", "acme").await), "shop_in_use");
+        assert_eq!(world.shop.count("exchange"), traded, "nobody trades a code for a shop that is taken");
+        assert_eq!(outcome(&attempt.await), "connected");
+    }
+    assert_eq!(world.card("st-1").await["state"], "live");
+}
+
+#[tokio::test]
+async fn a_disconnect_leaves_the_app_to_an_attempt_that_is_under_way() {
+    let world = World::new();
+    world.connect("st-1", "acme").await;
+    let mut browser = Browser::default();
+    let begun = world.begin("st-1", "acme", &mut browser).await;
+    let query = world.approved(&begun);
+    {
+        let mut attempt = std::pin::pin!(world.come_back(&query, &mut browser));
+        reach(&world, &mut attempt, "connectors.put_loose_end").await;
+        assert_eq!(body(&world.drop("st-1").await)["removal_pending"], true);
+        assert_eq!(outcome(&world.connect("st-2", "acme").await), "shop_in_use");
+        assert_eq!(outcome(&attempt.await), "connected");
+    }
+    world.later(1);
+    world.sweep().await;
+    assert_eq!(world.shop.count("uninstall"), 0, "that would have ended the new installation");
+    assert_eq!(world.vault.installs().len(), 1);
+    assert_eq!(world.card("st-1").await["state"], "live");
+}
+
+#[tokio::test]
+async fn an_attempt_that_died_does_not_keep_the_app_in_the_shop() {
+    let world = World::new();
+    world.connect("st-1", "acme").await;
+    let mut browser = Browser::default();
+    let begun = world.begin("st-1", "acme", &mut browser).await;
+    let query = world.approved(&begun);
+    {
+        let mut attempt = std::pin::pin!(world.come_back(&query, &mut browser));
+        reach(&world, &mut attempt, "connectors.claim_shop").await;
+    }
+    assert_eq!(body(&world.drop("st-1").await)["removal_pending"], true);
+    world.later(121);
+    assert_eq!(body(&world.drop("st-1").await)["app_removed"], true);
+    assert_gone(&world, "afterwards");
+    assert_eq!(outcome(&world.connect("st-2", "acme").await), "connected");
 }

@@ -23,8 +23,10 @@ use tie::Tie;
 pub(crate) enum Design {
     #[default]
     Ours,
-    /// A claim knows every attempt that counts on it, and is freed or closed with the last.
-    Counted,
+    /// A claim knows the attempt that came last, and is freed with that one.
+    OneAttempt,
+    /// A shop is closed to remove the app while attempts of its store count on it.
+    ClosedUnderAttempts,
     /// Whoever comes ties up a loose end, also while another does.
     PutAwayTogether,
     /// A loose end is struck out whatever it says by now.
@@ -67,8 +69,6 @@ pub(crate) struct Connect {
     sweeps_beside: bool,
     /// Crashes of the sweeper, and shops that do not answer when the app is to be removed.
     mishaps: u8,
-    /// Whether everything has to hold also where a claim was freed under an attempt of the same store.
-    freed_under: bool,
     starts: Vec<Start>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct Claim {
     phase: Phase,
     /// Whether the install is being put away.
     closing: bool,
-    /// Only where they are counted: the attempts that count on it.
+    /// The attempts that count on it.
     holders: u8,
 }
 
@@ -168,6 +168,7 @@ pub(crate) enum Action {
     Crash { handler: u8, at: At },
     LateWriteArrives,
     ClaimRunsOut { shop: u8 },
+    AttemptRunsOut { handler: u8 },
     AskToDisconnect,
     DisconnectStep { at: Disconnect },
     DisconnectCrashes { at: Disconnect },
@@ -216,6 +217,8 @@ impl Model for Connect {
                 actions.push(Action::ClaimRunsOut { shop });
             }
         }
+        let over = (0_u8..).take(state.handlers.len()).filter(|handler| self.is_over(state, *handler));
+        actions.extend(over.map(|handler| Action::AttemptRunsOut { handler }));
         if state.late.is_some() {
             actions.push(Action::LateWriteArrives);
         }
@@ -262,9 +265,10 @@ impl Model for Connect {
             }
             Action::ClaimRunsOut { shop } => {
                 if let Some(claim) = &mut state.claims[usize::from(shop)] {
-                    (claim.phase, claim.holders) = (Phase::Expired, 0);
+                    claim.phase = Phase::Expired;
                 }
             }
+            Action::AttemptRunsOut { handler } => state.run_out(handler),
             Action::AskToDisconnect => {
                 state.disconnects_left -= 1;
                 let install = state.connectors[0]?;
@@ -297,7 +301,7 @@ impl Connect {
         cookie && of.waiting && state.free_handler(attempt).is_some()
     }
 
-    /// A pending claim outlives every handler that began before it, and one that closes whoever closed it.
+    /// A claim that closes outlives whoever closed it; where it knows one attempt, a pending one outlives that.
     fn may_run_out(&self, state: &State, shop: u8) -> bool {
         let Some(claim) = state.claims[usize::from(shop)] else { return false };
         let counted_on = state.handlers.iter().enumerate().any(|(handler, of)| {
@@ -305,7 +309,15 @@ impl Connect {
             attempt.store == claim.store && attempt.shop == shop && of.at.has_claimed()
         });
         let closed = state.ties().any(|tie| tie.install == claim.install && tie.has_closed());
-        claim.phase == Phase::Pending && (self.outlived || !counted_on && !closed)
+        let has_end = claim.closing || self.design == Design::OneAttempt;
+        claim.phase == Phase::Pending && has_end && (self.outlived || !counted_on && !closed)
+    }
+
+    /// An attempt counts on its claim until it ends, which is after its handler.
+    fn is_over(&self, state: &State, handler: u8) -> bool {
+        let counts = |claim: &Claim| claim.holders & (1 << handler) != 0;
+        let counted = state.claims[usize::from(state.shop_of(handler))].as_ref().is_some_and(counts);
+        counted && (self.outlived || !state.handlers[usize::from(handler)].at.has_claimed())
     }
 
     fn disconnecting(&self, state: &State, actions: &mut Vec<Action>) {

@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 
+use super::claims::TRIES;
 use super::keys;
-use super::table::{Expression, Table, Write, Wrote};
-use super::wire::{Reader, item, n, s};
+use super::table::{Expression, Table, Write, Wrote, refused};
+use super::wire::{Reader, n, s};
 use super::wire_connectors::{V, connector_doc, read_connector, read_state, state_item};
 use super::wire_loose::loose_item;
+use crate::domain::claim::Claim;
 use crate::domain::connection::{Connector, ConnectorState, LooseEnd, PendingConnect};
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 use crate::ports::PortError;
@@ -132,49 +134,40 @@ impl ConnectorStore for DynamoConnectors {
         now: Timestamp,
         pending_until: Timestamp,
     ) -> Result<bool, PortError> {
-        let mut claim = item(&keys::claim(provider, shop), V);
-        claim.insert("store".to_owned(), s(store.as_str()));
-        claim.insert("install".to_owned(), s(install.as_str()));
-        claim.insert("until".to_owned(), n(pending_until.as_nanosecond()));
-        claim.insert("expires_at".to_owned(), n(pending_until.as_second() + 24 * 60 * 60));
-        // A claim without an end is confirmed: it stands until it is released.
-        let free = Expression::new(
-            "attribute_not_exists(#pk) OR (attribute_exists(#until) AND \
-             ((#store = :store AND attribute_not_exists(#closing)) OR #until <= :now))",
-        )
-        .with(":store", s(store.as_str()))
-        .with(":now", n(now.as_nanosecond()));
-        match self.table.put(claim, Some(free), true).await? {
-            Wrote::Done(_) => Ok(true),
-            Wrote::Refused(None) => Ok(false),
-            Wrote::Refused(Some(held)) => {
-                let read = Reader::new("claim", &held, 1..=u64::from(V))?;
-                Ok(read.text("store")? == store.as_str() && !held.contains_key("closing"))
+        self.change_claim(provider, shop, |held| {
+            match Claim::counted_on(held.clone(), store, install, now, pending_until) {
+                Some(claim) => (Some(claim), true),
+                None => (held, false),
             }
-        }
+        })
+        .await
     }
 
     async fn go_live(&self, connector: &mut Connector, ends: &[LooseEnd]) -> Result<(), PortError> {
         let installation = connector.installation.as_ref().ok_or(PortError::Conflict)?;
-        let claim = keys::claim(connector.provider, &installation.shop);
-        let confirm = Expression::new("SET #install = :install REMOVE #until, #expires_at")
-            .with(":install", s(installation.id.as_str()));
-        let ours = Expression::new(
-            "#store = :store AND attribute_not_exists(#closing) AND \
-                             (attribute_not_exists(#until) OR #install = :install)",
-        )
-        .with(":store", s(connector.store.as_str()));
-        let (key, change, unchanged) = change(connector)?;
-        let mut writes = vec![Write::Update(key, change, unchanged), Write::Update(claim, confirm, ours)];
-        for end in ends {
-            // Its own must still be on the list, and nobody's: whoever took it puts the token away.
-            let listed = (end.install == installation.id)
-                .then(|| Expression::new("attribute_exists(#pk) AND attribute_not_exists(#until)"));
-            writes.push(Write::Put(loose_item(end)?, listed));
+        let (provider, shop, install) = (connector.provider, &installation.shop, &installation.id);
+        for _ in 0..TRIES {
+            let confirming = self.confirming(provider, shop, &connector.store, install).await?;
+            let mut writes = vec![confirming.ok_or(PortError::Conflict)?];
+            let (key, change, unchanged) = change(connector)?;
+            writes.push(Write::Update(key, change, unchanged));
+            for end in ends {
+                // Its own must still be on the list, and nobody's: whoever took it puts the token away.
+                let listed = (end.install == *install)
+                    .then(|| Expression::new("attribute_exists(#pk) AND attribute_not_exists(#until)"));
+                writes.push(Write::Put(loose_item(end)?, listed));
+            }
+            let parts = writes.len();
+            let Err(reasons) = self.table.transact(writes).await? else {
+                connector.revision += 1;
+                return Ok(());
+            };
+            // Others of this store have come to the claim or left it: that is looked at again, anything else is over.
+            if refused(&reasons, 0).is_none() || (1..parts).any(|part| refused(&reasons, part).is_some()) {
+                break;
+            }
         }
-        self.table.transact(writes).await?.map_err(|_| PortError::Conflict)?;
-        connector.revision += 1;
-        Ok(())
+        Err(PortError::Conflict)
     }
 
     async fn let_go(&self, connector: &mut Connector, end: &LooseEnd) -> Result<(), PortError> {
@@ -191,10 +184,7 @@ impl ConnectorStore for DynamoConnectors {
         shop: &ShopDomain,
         install: &InstallId,
     ) -> Result<(), PortError> {
-        let ours = Expression::new("#install = :install").with(":install", s(install.as_str()));
-        // Refused: it is another installation's, or gone.
-        self.table.delete(&keys::claim(provider, shop), Some(ours)).await?;
-        Ok(())
+        self.change_claim(provider, shop, |held| (Claim::released(held, install), ())).await
     }
 
     async fn give_up_claim(
@@ -203,12 +193,7 @@ impl ConnectorStore for DynamoConnectors {
         shop: &ShopDomain,
         install: &InstallId,
     ) -> Result<(), PortError> {
-        let pending = Expression::new(
-            "#install = :install AND attribute_exists(#until) AND attribute_not_exists(#closing)",
-        )
-        .with(":install", s(install.as_str()));
-        self.table.delete(&keys::claim(provider, shop), Some(pending)).await?;
-        Ok(())
+        self.change_claim(provider, shop, |held| (Claim::given_up(held, install), ())).await
     }
 
     async fn lease_refresh(

@@ -10,6 +10,7 @@ use super::units::Item;
 use super::wire::{Reader, n, s};
 use super::wire_connectors::V;
 use super::wire_loose::{loose_doc, loose_item, read_due, read_loose};
+use crate::domain::claim::{Claim, NotClosed};
 use crate::domain::connection::LooseEnd;
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, StoreId};
 use crate::ports::loose::{Due, LooseEnds, Take};
@@ -82,23 +83,14 @@ impl LooseEnds for DynamoConnectors {
         install: &InstallId,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, PortError> {
-        let close = Expression::new(
-            "SET #closing = :yes, #until = :until, #install = :install, #store = :store, #v = :v, \
-             #expires_at = :expires_at",
-        )
-        .with(":yes", n(1))
-        .with(":until", n(until.as_nanosecond()))
-        .with(":store", s(store.as_str()))
-        .with(":v", n(V))
-        .with(":expires_at", n(until.as_second() + 24 * 60 * 60));
-        let nobody_elses = Expression::new(
-            "attribute_not_exists(#pk) OR #install = :install OR (attribute_exists(#until) AND #until <= :now)",
-        )
-        .with(":install", s(install.as_str()))
-        .with(":now", n(now.as_nanosecond()));
-        let wrote = self.table.update(&keys::claim(provider, shop), close, nobody_elses).await?;
-        Ok(matches!(wrote, Wrote::Done(_)))
+    ) -> Result<Result<(), NotClosed>, PortError> {
+        self.change_claim(provider, shop, |held| {
+            match Claim::closed(held.as_ref(), store, install, now, until) {
+                Ok(claim) => (Some(claim), Ok(())),
+                Err(why) => (held, Err(why)),
+            }
+        })
+        .await
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, PortError> {

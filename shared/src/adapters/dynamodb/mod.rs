@@ -1,6 +1,7 @@
 //! Tables: connectors, history, runs, catalogue. Stored forms live and die here; keys are built in [`keys`] alone.
 
 pub mod catalog;
+mod claims;
 pub mod connectors;
 pub mod cursor;
 pub mod history;

@@ -24,6 +24,9 @@ pub async fn all(connectors: &dyn ConnectorStore) -> Checked {
         going_live_saves_and_confirms_or_does_neither,
         a_claim_is_released_by_its_own_installation_alone,
         an_attempt_gives_up_its_claim_only_while_it_is_pending,
+        a_claim_is_freed_with_the_last_attempt_that_counts_on_it,
+        every_attempt_of_a_store_can_go_live_until_it_ends_its_own,
+        attempts_that_come_and_go_at_once_are_all_counted,
         of_many_one_gets_the_lease_until_it_ends,
         a_window_sees_no_more_refreshes_than_are_allowed;
         (connectors)
@@ -134,7 +137,10 @@ async fn a_pending_claim_ends_and_a_confirmed_one_stays(connectors: &dyn Connect
     assert!(!claim(connectors, &shop, &two, 59).await?);
     assert!(claim(connectors, &shop, &two, 60).await?, "a pending claim is free from its end on");
     let install = samples::install();
-    assert!(connectors.claim_shop(PROVIDER, &shop, &two, &install, at(61), at(120)).await?);
+    assert!(
+        connectors.claim_shop(PROVIDER, &shop, &two, &install, at(61), at(120)).await?,
+        "its own store's"
+    );
     let mut connector = samples::connector(&two, &shop, &install);
     connectors.go_live(&mut connector, &[]).await?;
     assert!(!claim(connectors, &shop, &one, 1_000_000).await?, "a confirmed claim has no end");
@@ -152,7 +158,8 @@ async fn a_failed_reconnect_leaves_the_confirmed_claim(connectors: &dyn Connecto
     // The attempt fails: what it releases is not the installation that the claim stands for.
     connectors.release_claim(PROVIDER, &shop, &second).await?;
     assert!(!claim(connectors, &shop, &other, 10_000).await?);
-    // It succeeds: the claim passes to the new installation.
+    // The next one succeeds: the claim passes to the new installation.
+    assert!(connectors.claim_shop(PROVIDER, &shop, &store, &second, at(75), at(135)).await?);
     let installation = samples::connector(&store, &shop, &second).installation.ok_or("no installation")?;
     connector.take_installation(installation, at(80));
     connectors.go_live(&mut connector, &[]).await?;
@@ -207,13 +214,76 @@ async fn an_attempt_gives_up_its_claim_only_while_it_is_pending(connectors: &dyn
     connectors.go_live(&mut samples::connector(&store, &shop, &install), &[]).await?;
     connectors.give_up_claim(PROVIDER, &shop, &install).await?;
     assert!(!claim(connectors, &shop, &other, 1_000).await?, "it is confirmed");
-    assert!(connectors.close_claim(PROVIDER, &shop, &store, &install, at(100), at(160)).await?);
+    assert_eq!(connectors.close_claim(PROVIDER, &shop, &store, &install, at(100), at(160)).await?, Ok(()));
     connectors.give_up_claim(PROVIDER, &shop, &install).await?;
     assert!(!claim(connectors, &shop, &other, 101).await?, "it is closing");
     let pending = samples::shop();
     connectors.claim_shop(PROVIDER, &pending, &store, &install, at(0), at(60)).await?;
     connectors.give_up_claim(PROVIDER, &pending, &install).await?;
     assert!(claim(connectors, &pending, &other, 1).await?);
+    Ok(())
+}
+
+async fn a_claim_is_freed_with_the_last_attempt_that_counts_on_it(
+    connectors: &dyn ConnectorStore,
+) -> Checked {
+    let (shop, store, other) = (samples::shop(), samples::store()?, samples::store()?);
+    let (old, one, two) = (samples::install(), samples::install(), samples::install());
+    for install in [&one, &two] {
+        assert!(connectors.claim_shop(PROVIDER, &shop, &store, install, at(0), at(60)).await?);
+    }
+    connectors.give_up_claim(PROVIDER, &shop, &two).await?;
+    assert!(!claim(connectors, &shop, &other, 1).await?, "the first still counts on it");
+    connectors.release_claim(PROVIDER, &shop, &one).await?;
+    assert!(claim(connectors, &shop, &other, 1).await?);
+    // The same beneath a claim that is confirmed, which a disconnect releases.
+    let shop = samples::shop();
+    connectors.claim_shop(PROVIDER, &shop, &store, &old, at(0), at(60)).await?;
+    connectors.go_live(&mut samples::connector(&store, &shop, &old), &[]).await?;
+    connectors.claim_shop(PROVIDER, &shop, &store, &one, at(100), at(160)).await?;
+    connectors.release_claim(PROVIDER, &shop, &old).await?;
+    assert!(!claim(connectors, &shop, &other, 159).await?, "an attempt still counts on it");
+    assert!(claim(connectors, &shop, &other, 160).await?, "and keeps it no longer than it lasts");
+    Ok(())
+}
+
+async fn every_attempt_of_a_store_can_go_live_until_it_ends_its_own(
+    connectors: &dyn ConnectorStore,
+) -> Checked {
+    let (shop, store, other) = (samples::shop(), samples::store()?, samples::store()?);
+    let (one, two, three) = (samples::install(), samples::install(), samples::install());
+    for install in [&one, &two, &three] {
+        connectors.claim_shop(PROVIDER, &shop, &store, install, at(0), at(60)).await?;
+    }
+    connectors.give_up_claim(PROVIDER, &shop, &two).await?;
+    for (install, revision) in [(&one, 0), (&three, 1)] {
+        let mut connector = samples::connector(&store, &shop, install);
+        connector.revision = revision;
+        connectors.go_live(&mut connector, &[]).await?;
+        let mut late = samples::connector(&store, &shop, &two);
+        late.revision = connector.revision;
+        assert!(is_conflict(&connectors.go_live(&mut late, &[]).await), "it has given up");
+    }
+    connectors.release_claim(PROVIDER, &shop, &one).await?;
+    assert!(!claim(connectors, &shop, &other, 1_000).await?, "the last one has it");
+    connectors.release_claim(PROVIDER, &shop, &three).await?;
+    assert!(claim(connectors, &shop, &other, 1_000).await?);
+    Ok(())
+}
+
+async fn attempts_that_come_and_go_at_once_are_all_counted(connectors: &dyn ConnectorStore) -> Checked {
+    let (shop, store, other) = (samples::shop(), samples::store()?, samples::store()?);
+    let installs: Vec<_> = (0..6).map(|_| samples::install()).collect();
+    let come =
+        installs.iter().map(|install| connectors.claim_shop(PROVIDER, &shop, &store, install, at(0), at(60)));
+    let come: Vec<bool> = join_all(come).await.into_iter().collect::<Result<_, _>>()?;
+    assert_eq!(come, [true; 6]);
+    let (last, gone) = installs.split_last().ok_or("no attempts")?;
+    let go = gone.iter().map(|install| connectors.give_up_claim(PROVIDER, &shop, install));
+    join_all(go).await.into_iter().collect::<Result<Vec<()>, _>>()?;
+    assert!(!claim(connectors, &shop, &other, 1).await?, "the last one still counts on it");
+    connectors.give_up_claim(PROVIDER, &shop, last).await?;
+    assert!(claim(connectors, &shop, &other, 1).await?);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use futures::future::join_all;
 
 use super::samples::{self, PROVIDER, at};
 use super::{Checked, rules};
+use crate::domain::claim::NotClosed;
 use crate::domain::connection::{HistoryAction, HistoryEntry, LooseEnd, Reason};
 use crate::domain::ids::StoreId;
 use crate::ports::PortError;
@@ -22,7 +23,8 @@ pub async fn all(connectors: &dyn ConnectorStore) -> Checked {
         going_live_puts_loose_ends_down_or_nothing,
         letting_go_saves_and_puts_down_or_does_neither,
         a_shop_that_is_closing_is_nobodys_until_it_ends,
-        a_shop_of_another_installation_cannot_be_closed;
+        a_shop_of_another_installation_cannot_be_closed,
+        a_shop_that_attempts_count_on_is_closed_after_the_last_of_them;
         (connectors)
     )
 }
@@ -221,7 +223,7 @@ async fn a_shop_that_is_closing_is_nobodys_until_it_ends(connectors: &dyn Connec
     let (old, new) = (samples::install(), samples::install());
     connectors.claim_shop(PROVIDER, &shop, &store, &old, at(0), at(60)).await?;
     connectors.go_live(&mut samples::connector(&store, &shop, &old), &[]).await?;
-    assert!(connectors.close_claim(PROVIDER, &shop, &store, &old, at(100), at(160)).await?);
+    assert_eq!(connectors.close_claim(PROVIDER, &shop, &store, &old, at(100), at(160)).await?, Ok(()));
     for store in [&store, &other] {
         assert!(!connectors.claim_shop(PROVIDER, &shop, store, &new, at(159), at(200)).await?);
     }
@@ -229,7 +231,8 @@ async fn a_shop_that_is_closing_is_nobodys_until_it_ends(connectors: &dyn Connec
     late.store = store.clone();
     late.revision = 1;
     assert!(is_conflict(&connectors.go_live(&mut late, &[]).await), "it is being put away");
-    assert!(connectors.close_claim(PROVIDER, &shop, &store, &old, at(110), at(170)).await?, "asked again");
+    let again = connectors.close_claim(PROVIDER, &shop, &store, &old, at(110), at(170)).await?;
+    assert_eq!(again, Ok(()), "asked again");
     assert!(connectors.claim_shop(PROVIDER, &shop, &other, &new, at(170), at(230)).await?);
     connectors.release_claim(PROVIDER, &shop, &old).await?;
     assert!(!connectors.claim_shop(PROVIDER, &shop, &store, &old, at(180), at(240)).await?);
@@ -240,12 +243,38 @@ async fn a_shop_of_another_installation_cannot_be_closed(connectors: &dyn Connec
     let (store, shop) = (samples::store()?, samples::shop());
     let (old, new) = (samples::install(), samples::install());
     connectors.claim_shop(PROVIDER, &shop, &store, &new, at(0), at(60)).await?;
-    assert!(!connectors.close_claim(PROVIDER, &shop, &store, &old, at(1), at(60)).await?, "pending");
     connectors.go_live(&mut samples::connector(&store, &shop, &new), &[]).await?;
-    assert!(!connectors.close_claim(PROVIDER, &shop, &store, &old, at(1_000), at(1_060)).await?, "confirmed");
+    let closed = connectors.close_claim(PROVIDER, &shop, &store, &old, at(1_000), at(1_060)).await?;
+    assert_eq!(closed, Err(NotClosed::Others), "confirmed");
+    assert_eq!(connectors.close_claim(PROVIDER, &shop, &store, &new, at(1_000), at(1_060)).await?, Ok(()));
+    let closed = connectors.close_claim(PROVIDER, &shop, &store, &old, at(1_001), at(1_060)).await?;
+    assert_eq!(closed, Err(NotClosed::Others), "closing");
     let free = samples::shop();
-    assert!(connectors.close_claim(PROVIDER, &free, &store, &old, at(1), at(60)).await?);
+    assert_eq!(connectors.close_claim(PROVIDER, &free, &store, &old, at(1), at(60)).await?, Ok(()));
     connectors.release_claim(PROVIDER, &free, &old).await?;
     assert!(connectors.claim_shop(PROVIDER, &free, &store, &new, at(2), at(60)).await?);
+    Ok(())
+}
+
+async fn a_shop_that_attempts_count_on_is_closed_after_the_last_of_them(
+    connectors: &dyn ConnectorStore,
+) -> Checked {
+    let (store, shop) = (samples::store()?, samples::shop());
+    let (old, one, two) = (samples::install(), samples::install(), samples::install());
+    let close =
+        async |now: u64| connectors.close_claim(PROVIDER, &shop, &store, &old, at(now), at(now + 60)).await;
+    connectors.claim_shop(PROVIDER, &shop, &store, &old, at(0), at(60)).await?;
+    connectors.go_live(&mut samples::connector(&store, &shop, &old), &[]).await?;
+    for (install, until) in [(&one, 160), (&two, 170)] {
+        assert!(connectors.claim_shop(PROVIDER, &shop, &store, install, at(100), at(until)).await?);
+    }
+    assert_eq!(close(110).await?, Err(NotClosed::Attempts { until: at(170) }), "one may be put in its place");
+    // The installation goes, the attempts stay.
+    connectors.release_claim(PROVIDER, &shop, &old).await?;
+    assert_eq!(close(111).await?, Err(NotClosed::Attempts { until: at(170) }));
+    connectors.give_up_claim(PROVIDER, &shop, &two).await?;
+    assert_eq!(close(159).await?, Err(NotClosed::Attempts { until: at(160) }));
+    assert_eq!(close(160).await?, Ok(()), "whoever died keeps it no longer");
+    assert!(!connectors.claim_shop(PROVIDER, &shop, &store, &two, at(161), at(200)).await?);
     Ok(())
 }

@@ -215,7 +215,7 @@ impl State {
             Phase::Pending => held.store == attempt.store && !held.closing || design == Design::NoExpiryCheck,
             Phase::Expired => true,
         });
-        let counted = design == Design::Counted;
+        let counted = design != Design::OneAttempt;
         match claim {
             // What others of this store count on stays.
             Some(held)
@@ -249,7 +249,7 @@ impl State {
         let (store, shop, browser) = (attempt.store, attempt.shop, of.browser);
         let ours = self.claims[usize::from(shop)].is_some_and(|claim| {
             let one = claim.phase == Phase::Confirmed || claim.install == handler;
-            let ours = if design == Design::Counted { claim.holders & (1 << handler) != 0 } else { one };
+            let ours = if design == Design::OneAttempt { one } else { claim.holders & (1 << handler) != 0 };
             claim.store == store && !claim.closing && ours
         });
         let asks = !matches!(design, Design::ClaimNotChecked | Design::TwoWrites);

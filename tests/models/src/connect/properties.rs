@@ -20,8 +20,6 @@ pub(crate) struct SeenSoFar {
     pub live_in_another_browser: bool,
     exchanged_twice: bool,
     exchanged_under_another: bool,
-    /// A claim was freed while another attempt of its store counted on it.
-    pub freed_under: bool,
     pub disconnected: bool,
 }
 
@@ -40,11 +38,6 @@ fn whole(state: &State, store: u8) -> bool {
         });
         state.vault & (1 << install) != 0 && claimed
     })
-}
-
-/// Whether everyone who counts on a claim can.
-fn claims_hold(model: &Connect, state: &State) -> bool {
-    !model.outlived && (model.freed_under || !state.seen.freed_under)
 }
 
 fn at_rest(model: &Connect, state: &State) -> bool {
@@ -66,14 +59,14 @@ pub(crate) fn all() -> Vec<Property<Connect>> {
                 let traded = state.attempts[handler / 2].exchanges > 0;
                 state.handlers[handler].at == At::Note && state.handlers[handler].refused && traded
             };
-            !claims_hold(model, state) || !(0..state.handlers.len()).any(refused)
+            model.outlived || !(0..state.handlers.len()).any(refused)
         }),
         Property::always(NOT_UNDER_ANOTHER, |model, state: &State| {
-            !claims_hold(model, state) || !state.seen.exchanged_under_another
+            model.outlived || !state.seen.exchanged_under_another
         }),
         Property::always(LIVE_IS_WHOLE, |_, state: &State| whole(state, 0) && whole(state, 1)),
         Property::always(TOKEN_TAKEN, |model, state: &State| {
-            !claims_hold(model, state)
+            model.outlived
                 || !state.connectors.iter().flatten().any(|install| state.killed & (1 << install) != 0)
         }),
         Property::always(NOTHING_LEFT, |model, state: &State| {

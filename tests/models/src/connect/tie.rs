@@ -25,6 +25,14 @@ pub(crate) enum End {
     GivenUp,
 }
 
+/// Why a shop cannot be closed.
+enum NotClosed {
+    /// Another install has it.
+    Others,
+    /// Attempts that may get it are under way.
+    Attempts,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Call {
     /// Load the connector: is the install in use?
@@ -117,7 +125,10 @@ impl State {
             return false;
         }
         let under_way = self.handlers.get(usize::from(install)).is_some_and(|handler| handler.at.under_way());
-        self.listed & bit != 0 && (self.due & bit != 0 || outlived || !under_way)
+        // While attempts count on the shop its app is not removed: who comes to do so comes back when they are over.
+        let others = self.claims[usize::from(self.shop_of(install))].map_or(0, |claim| claim.holders & !bit);
+        let waits = self.to_remove & bit != 0 && others != 0;
+        self.listed & bit != 0 && !waits && (self.due & bit != 0 || outlived || !under_way)
     }
 
     /// Makes the call that the tying up is at. None where it is done.
@@ -138,9 +149,17 @@ impl State {
                 self.taken |= bit;
                 return Some(Tie { at: after_take, took: true, ..tie });
             }
-            Call::Close if self.close(install) || design == Design::RemovedWithoutClosing => Call::Uninstall,
-            // Another install has the shop: removing the app would end that one.
-            Call::Close => Call::ReleaseFirst,
+            Call::Close => match self.close(design, install) {
+                _ if design == Design::RemovedWithoutClosing => Call::Uninstall,
+                Ok(()) => Call::Uninstall,
+                // Another install has the shop: removing the app would end that one.
+                Err(NotClosed::Others) => Call::ReleaseFirst,
+                // Whether one of them gets the shop is not known yet: later.
+                Err(NotClosed::Attempts) => {
+                    self.release(shop, install);
+                    return None;
+                }
+            },
             Call::ReleaseFirst => {
                 self.release(shop, install);
                 Call::DeleteToken { closed: false }
@@ -196,25 +215,37 @@ impl State {
         }
     }
 
-    /// Takes a shop for putting an install away. False where another install has it.
-    fn close(&mut self, install: u8) -> bool {
+    /// Takes a shop for putting an install away.
+    fn close(&mut self, design: Design, install: u8) -> Result<(), NotClosed> {
         let (store, shop) = (self.store_of(install), usize::from(self.shop_of(install)));
-        let nobody_elses = self.claims[shop].is_none_or(|claim| {
-            claim.phase == Phase::Expired || claim.install == install && claim.holders == 0
-        });
-        if nobody_elses {
-            let phase = Phase::Pending;
-            self.claims[shop] = Some(Claim { store, install, phase, closing: true, holders: 0 });
+        if let Some(claim) = self.claims[shop].filter(|claim| claim.phase != Phase::Expired) {
+            let stands = claim.closing || claim.phase == Phase::Confirmed || design == Design::OneAttempt;
+            if stands && claim.install != install {
+                return Err(NotClosed::Others);
+            }
+            if claim.holders & !(1 << install) != 0 && design != Design::ClosedUnderAttempts {
+                return Err(NotClosed::Attempts);
+            }
         }
-        nobody_elses
+        let phase = Phase::Pending;
+        self.claims[shop] = Some(Claim { store, install, phase, closing: true, holders: 0 });
+        Ok(())
+    }
+
+    /// An attempt has ended, so nobody waits for it any more.
+    pub fn run_out(&mut self, handler: u8) {
+        if let Some(claim) = &mut self.claims[usize::from(self.shop_of(handler))] {
+            claim.holders &= !(1 << handler);
+            if claim.holders == 0 && claim.phase == Phase::Pending {
+                claim.phase = Phase::Expired;
+            }
+        }
     }
 
     /// An attempt counts on a claim no more. One that it has confirmed, or that is closing, stays.
     pub fn give_up_claim(&mut self, shop: u8, install: u8) {
-        let Some(claim) = &mut self.claims[usize::from(shop)] else { return };
-        if claim.install == install && (claim.phase == Phase::Confirmed || claim.closing) {
-            claim.holders &= !(1 << install);
-        } else {
+        let stands = |claim: Claim| claim.phase == Phase::Confirmed || claim.closing;
+        if !self.claims[usize::from(shop)].is_some_and(|claim| claim.install == install && stands(claim)) {
             self.release(shop, install);
         }
     }
@@ -224,23 +255,18 @@ impl State {
         self.ties().any(|other| other.install == tie.install && other.took)
     }
 
-    /// Frees a claim if it is this install's.
+    /// An install needs a shop no more; without anyone else who does, it is free.
     pub fn release(&mut self, shop: u8, install: u8) {
         let Some(claim) = &mut self.claims[usize::from(shop)] else { return };
+        let counted = claim.holders & (1 << install) != 0;
         claim.holders &= !(1 << install);
-        if claim.install != install {
+        let stands = claim.phase == Phase::Confirmed || claim.closing;
+        if stands && claim.install != install || !stands && !counted && claim.install != install {
             return;
         }
-        if claim.holders != 0 {
-            (claim.phase, claim.closing) = (Phase::Pending, false);
-            return;
+        (claim.phase, claim.closing) = (Phase::Pending, false);
+        if claim.holders == 0 {
+            self.claims[usize::from(shop)] = None;
         }
-        let store = claim.store;
-        self.claims[usize::from(shop)] = None;
-        self.seen.freed_under |= self.handlers.iter().enumerate().any(|(handler, of)| {
-            let attempt = &self.attempts[handler / 2];
-            let other = usize::from(install) != handler && attempt.store == store && attempt.shop == shop;
-            other && of.at.has_claimed()
-        });
     }
 }
