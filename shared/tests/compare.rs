@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::domain::ids::{ProviderId, RunId, ShopId};
+use shared::domain::options::OnMissing;
 use shared::domain::plan::{Comparison, Fingerprinted, Outcome, SHOWN_BYTES, compare, missing, shown};
 use shared::domain::record::{
     Base, Child, Digest, Kind, MAPPER_VERSION, Record, RecordKey, Resource, Source, Standing, StoredRecord,
@@ -241,7 +242,10 @@ fn a_missing_product_keeps_its_content_and_its_stock_is_zero() {
     let levels = missing(&imported(&stock(vec![level("1:1", true, 7)])));
     assert_eq!(levels.merged.unwrap().children[0][0].values[3], json!(0));
 
-    let stored = StoredRecord { standing: Standing::Missing { since: run(2) }, ..imported(&record) };
+    let stored = StoredRecord {
+        standing: Standing::Missing { since: run(2), done: OnMissing::Keep },
+        ..imported(&record)
+    };
     let back = against(&record, &stored);
     assert_eq!((back.outcome, back.codes.get(&Code::IdRestored)), (Outcome::Restored, Some(&1)));
 }

@@ -8,7 +8,7 @@ mod world;
 use serde_json::json;
 use shared::app::import::requests::StartRun;
 use shared::domain::ids::{ProviderId, RunId};
-use shared::domain::options::{AskedOptions, NegativeStock, RunOptions};
+use shared::domain::options::{AskedOptions, NegativeStock, OnMissing, RunOptions};
 use shared::domain::plan::Outcome;
 use shared::domain::record::{Kind, Resource, Standing};
 use shared::domain::run::{Feed, RunState};
@@ -120,7 +120,10 @@ async fn a_deleted_product_is_marked_with_its_stock_at_zero_and_comes_back_as_it
     assert_eq!(of(&gone, Resource::Products, Outcome::Missing), 1);
     assert!(codes(&gone).contains_key("MISS_IN_SOURCE"));
     let stored = world.stored(Kind::Product, 3).unwrap();
-    assert_eq!(stored.standing, Standing::Missing { since: RunId::parse(&gone.run_id).unwrap() });
+    assert_eq!(
+        stored.standing,
+        Standing::Missing { since: RunId::parse(&gone.run_id).unwrap(), done: OnMissing::Keep }
+    );
     let stock = world.stored(Kind::Stock, 3).unwrap();
     assert!(stock.record.children[0].iter().all(|level| level.values[3] == json!(0)));
     assert_eq!(world.landed(), world.source.counts());

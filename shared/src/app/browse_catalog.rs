@@ -42,6 +42,7 @@ impl StandingFilter {
 
     fn takes(self, standing: &Standing) -> bool {
         match self {
+            _ if standing.is_tombstone() => false,
             Self::Active => *standing == Standing::Active,
             Self::Missing => *standing != Standing::Active,
             Self::All => true,
@@ -118,7 +119,9 @@ impl BrowseCatalog {
     pub async fn one(&self, store: &StoreId, resource: Resource, id: &str) -> Result<CatalogRow, AppError> {
         let (kind, _) = place_of(resource).ok_or_else(AppError::not_found)?;
         let id = Uuid::parse_str(id).map_err(|_| AppError::not_found())?;
-        let stored = self.catalog.find(store, kind, id).await?.ok_or_else(AppError::not_found)?;
+        let found = self.catalog.find(store, kind, id).await?;
+        let stored =
+            found.filter(|stored| !stored.standing.is_tombstone()).ok_or_else(AppError::not_found)?;
         Ok(row(store, &stored, true))
     }
 }
@@ -176,7 +179,7 @@ fn described(
 ) -> CatalogRow {
     let (standing, missing_since) = match &stored.standing {
         Standing::Active => ("active", None),
-        Standing::Missing { since } => ("missing", Some(since.to_string())),
+        Standing::Missing { since, .. } => ("missing", Some(since.to_string())),
     };
     CatalogRow {
         internal_id: stored.key.internal_id(store).to_string(),

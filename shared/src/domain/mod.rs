@@ -4,6 +4,7 @@
 pub mod claim;
 pub mod connection;
 pub mod fingerprint;
+pub mod gone;
 pub mod history;
 pub mod ids;
 pub mod notice;

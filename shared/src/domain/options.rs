@@ -18,6 +18,26 @@ pub enum OnMissing {
     Delete,
 }
 
+impl OnMissing {
+    /// Everything that can be chosen.
+    pub const ALL: [Self; 4] = [Self::Keep, Self::Draft, Self::Archive, Self::Delete];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Draft => "draft",
+            Self::Archive => "archive",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// Reads the stable name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|chosen| chosen.as_str() == text)
+    }
+}
+
 /// What becomes of a stock number below zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

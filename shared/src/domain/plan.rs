@@ -233,6 +233,9 @@ impl Fingerprinted {
 /// Compares a source record with the stored one. `run` marks children that are found gone.
 pub fn compare(source: &Fingerprinted, stored: Option<&StoredRecord>, run: &RunId) -> Comparison {
     let Some(stored) = stored else { return created(&source.record) };
+    if stored.standing.is_tombstone() {
+        return recreated(&source.record);
+    }
     if source.record.kind == Kind::Stock {
         return stock::compare(source, stored);
     }
@@ -266,6 +269,16 @@ fn created(record: &Record) -> Comparison {
         counts: count_as(record, Outcome::Created),
         codes: CodeCounts::new(),
         merged: Some(record.clone()),
+    }
+}
+
+/// A record that was deleted and is back: the same one again, as it came.
+fn recreated(record: &Record) -> Comparison {
+    Comparison {
+        outcome: Outcome::Restored,
+        counts: count_as(record, Outcome::Restored),
+        codes: CodeCounts::from([(Code::IdRestored, 1)]),
+        ..created(record)
     }
 }
 
@@ -309,6 +322,8 @@ struct Merge<'a> {
     /// Something must be written although no value differs, such as a base that moved.
     silent_change: bool,
     restored: bool,
+    /// The status that an earlier run gave the record when it was gone.
+    set_status: Option<&'static str>,
 }
 
 impl<'a> Merge<'a> {
@@ -324,6 +339,10 @@ impl<'a> Merge<'a> {
             codes: CodeCounts::new(),
             silent_change: stored.digest != source.digest || stored.mapper != MAPPER_VERSION,
             restored: stored.standing != Standing::Active,
+            set_status: match &stored.standing {
+                Standing::Active => None,
+                Standing::Missing { done, .. } => done.status(),
+            },
         }
     }
 
@@ -358,10 +377,12 @@ impl<'a> Merge<'a> {
         for (at, name) in shape.fields.iter().enumerate() {
             let theirs = &self.source.record.values[at];
             let hash = self.hasher.field("", "", name, theirs);
-            if self.stored.base.holds(hash) || self.stored.record.values[at] == *theirs {
+            let ours = &self.stored.record.values[at];
+            // A status that an earlier run gave it for being gone is no edit of the merchant's.
+            let set_by_us = *name == "status" && self.set_status.is_some_and(|status| ours == status);
+            if self.stored.base.holds(hash) && !set_by_us || ours == theirs {
                 continue;
             }
-            let ours = &self.stored.record.values[at];
             let kept = !self.restored && !self.stored.base.holds(self.hasher.field("", "", name, ours));
             self.differs(None, None, name, ours, theirs, kept);
             if !kept {

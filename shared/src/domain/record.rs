@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::fingerprint::Hasher;
 pub use super::fingerprint::{Base, Digest};
 use super::ids::{ProviderId, RunId, ShopId, StoreId};
+use super::options::OnMissing;
 
 /// A resource whose records are counted: the whole records and the children inside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -531,6 +532,9 @@ pub enum Standing {
     Missing {
         /// The run that found it gone.
         since: RunId,
+        /// What was done about it.
+        #[serde(default)]
+        done: OnMissing,
     },
 }
 

@@ -76,6 +76,7 @@ codes! {
     ConnShopChanged = "CONN_SHOP_CHANGED", Blocker, "The store was connected anew while the run was going on. Run again.";
     RunChunkRetried = "RUN_CHUNK_RETRIED", Info, "Part of the run was tried again. Nothing to do.";
     MissInSource = "MISS_IN_SOURCE", Warning, "The record is no longer in the shop. It was kept and marked; remove it if you no longer sell it.";
+    MissHandled = "MISS_HANDLED", Info, "The product is no longer in the shop and was set to draft, archived or deleted, as was chosen for the run. Undo brings it back.";
     MissMassBrake = "MISS_MASS_BRAKE", Blocker, "Unusually many records are missing in the shop, so the run waits before it writes anything. Check that the right shop is connected with all its scopes; then decide whether they are gone or stay as they are, or cancel.";
     MissNotEvaluated = "MISS_NOT_EVALUATED", Warning, "The scan was not proven complete, so missing records were not looked for. Run again.";
     MissArchivedInSource = "MISS_ARCHIVED_IN_SOURCE", Info, "The product is archived in the shop; it is kept with that status.";

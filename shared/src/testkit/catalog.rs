@@ -185,8 +185,8 @@ fn line(store: &StoreId, id: Uuid, entry: &Entry, shown: Shown) -> String {
     let mut record = stored.record.clone();
     let since = match &stored.standing {
         Standing::Active => Value::Null,
-        Standing::Missing { since } if shown.runs => Value::from(since.as_str()),
-        Standing::Missing { .. } => Value::Bool(true),
+        Standing::Missing { since, done } if shown.runs => json!([since.as_str(), done]),
+        Standing::Missing { done, .. } => json!(done),
     };
     if !shown.runs {
         for child in record.children.iter_mut().flatten() {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 mod brake;
+mod missing;
 #[expect(dead_code, reason = "each test file uses its part of the world")]
 #[path = "../world/mod.rs"]
 mod world;

@@ -185,6 +185,13 @@ impl World {
             .unwrap()
     }
 
+    /// Begins a run as asked and lets it end.
+    pub async fn run_with(&self, request: StartRun) -> ShownRun {
+        let run = self.imports.start(self.asker(), request, None).await.unwrap();
+        self.settle().await;
+        self.shown(&run).await
+    }
+
     pub async fn shown(&self, run: &RunId) -> ShownRun {
         self.imports.get(&self.store, ProviderId::Shopify, run).await.unwrap()
     }

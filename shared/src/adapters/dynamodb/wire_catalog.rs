@@ -11,6 +11,7 @@ use super::keys::{self, Key};
 use super::units::{Item, item_bytes, write_units};
 use super::wire::{Reader, b, item, json_error, n, s};
 use crate::domain::ids::{ProviderId, RunId, ShopId, StoreId};
+use crate::domain::options::OnMissing;
 use crate::domain::record::{Base, Digest, Kind, Record, RecordKey, Source, Standing, StoredRecord};
 use crate::ports::PortError;
 
@@ -61,8 +62,11 @@ pub fn encode(
     set("x", n(record.key.external_id));
     set("ver", n(record.version));
     set("run", s(record.written_run.as_str()));
-    if let Standing::Missing { since } = &record.standing {
+    if let Standing::Missing { since, done } = &record.standing {
         set("ms", s(since.as_str()));
+        if *done != OnMissing::Keep {
+            set("md", s(done.as_str()));
+        }
     }
     set("dg", b(record.digest.0.to_le_bytes()));
     set("mp", n(record.mapper));
@@ -140,7 +144,11 @@ pub fn decode(store: &StoreId, kind: Kind, item: &Item) -> Result<Root, PortErro
     let key = RecordKey { source, kind, external_id: read.number("x")? };
     let standing = match read.maybe_text("ms") {
         None => Standing::Active,
-        Some(_) => Standing::Missing { since: read.parsed("ms", RunId::parse)? },
+        Some(_) => {
+            let done = read.maybe_text("md").map_or(Some(OnMissing::Keep), OnMissing::parse);
+            let done = done.ok_or_else(|| malformed("what was done about its absence is not known"))?;
+            Standing::Missing { since: read.parsed("ms", RunId::parse)?, done }
+        }
     };
     let digest = read.bytes("dg")?.first_chunk::<8>().ok_or_else(|| malformed("its digest is short"))?;
     let mut record = StoredRecord {
@@ -234,7 +242,7 @@ mod tests {
             key: RecordKey { source, kind: Kind::Product, external_id: 5 },
             version: 3,
             written_run: RunId::new(Uuid::from_u128(1)),
-            standing: Standing::Missing { since: RunId::new(Uuid::from_u128(2)) },
+            standing: Standing::Missing { since: RunId::new(Uuid::from_u128(2)), done: OnMissing::Draft },
             digest,
             base,
             mapper: 1,

@@ -8,8 +8,9 @@ use futures::stream::{self, StreamExt};
 use super::pages::{Chunk, EntryWriter, JournalEntry};
 use super::plan::{BATCH, Candidate, as_a_whole};
 use super::{ImportStep, StepError};
+use crate::domain::gone::gone;
 use crate::domain::plan::{
-    CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, compare, count_as, missing,
+    CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, compare, count_as,
 };
 use crate::domain::record::{Base, Digest, MAPPER_VERSION, Record, RecordKey, Standing, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState};
@@ -270,7 +271,7 @@ fn in_batches(tasks: Vec<Task>) -> Vec<Vec<Task>> {
 fn decide(task: &Task, stored: Option<&StoredRecord>, run: &Run) -> Comparison {
     match (&task.source, stored) {
         (Some(source), stored) => compare(source, stored, &run.id),
-        (None, Some(stored)) => missing(stored),
+        (None, Some(stored)) => gone(stored, run.options.on_missing),
         (None, None) => {
             let nothing = Fingerprinted {
                 record: Record::empty(task.key.kind),
@@ -290,11 +291,15 @@ fn next_version(
     merged: &Record,
 ) -> StoredRecord {
     let standing = match outcome {
-        Outcome::Missing => Standing::Missing { since: run.id.clone() },
+        Outcome::Missing => {
+            let done = run.options.on_missing.of(task.key.kind);
+            now.map_or(Standing::Active, |now| now.standing.clone()).gone(&run.id, done)
+        }
         _ => Standing::Active,
     };
     let (digest, base) = match (&task.source, now) {
         (Some(source), _) => (source.digest, source.base.clone()),
+        (None, Some(_)) if standing.is_tombstone() => (Digest(0), Base::default()),
         (None, Some(stored)) => (stored.digest, stored.base.clone()),
         (None, None) => (Digest(0), Base::default()),
     };

@@ -6,7 +6,8 @@ use super::ImportStep;
 use super::StepError;
 use super::brake::is_mass;
 use super::plan::{Planner, PreviewPlan, Promise};
-use crate::domain::plan::{CodeCounts, Comparison, Counts, Outcome, PlanEntry, missing};
+use crate::domain::gone::gone;
+use crate::domain::plan::{CodeCounts, Comparison, Counts, Outcome, PlanEntry};
 use crate::domain::record::{Digest, Kind, RecordKey, Resource, Standing, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run};
 use crate::domain::warning::Code;
@@ -14,6 +15,16 @@ use crate::ports::runs::PageKind;
 
 /// Missing records that are read and planned at once, with what goes with them.
 const AT_ONCE: usize = 30;
+
+/// Stored records of a kind that the scan did not see.
+struct NotSeen {
+    /// How many are stored in all.
+    stored: usize,
+    /// Those that no earlier run found gone.
+    news: Vec<u64>,
+    /// Those that an earlier run marked, where this one is to do more about them. They are no news and trip no brake.
+    known: Vec<u64>,
+}
 
 impl ImportStep {
     pub(super) async fn plan_missing(
@@ -39,13 +50,15 @@ impl ImportStep {
                 continue;
             }
             let seen = self.seen(run, &of_feed, cost).await?;
-            let (stored, gone) = self.not_seen(run, kind, &seen, cost).await?;
-            let mass = is_mass(gone.len(), stored);
+            let NotSeen { stored, news, known } = self.not_seen(run, kind, &seen, cost).await?;
+            let mass = is_mass(news.len(), stored);
             if mass {
-                planner.warn(Code::MissMassBrake, gone.len() as u64);
+                planner.warn(Code::MissMassBrake, news.len() as u64);
             }
-            for ids in gone.chunks(AT_ONCE) {
-                self.plan_gone(run, kind, ids, mass, &mut planner, &mut preview, cost).await?;
+            for (ids, mass) in [(news, mass), (known, false)] {
+                for ids in ids.chunks(AT_ONCE) {
+                    self.plan_gone(run, kind, ids, mass, &mut planner, &mut preview, cost).await?;
+                }
             }
         }
         planner.finish(chunk, run.generation, cost).await
@@ -72,14 +85,13 @@ impl ImportStep {
         Ok(seen)
     }
 
-    /// The number of stored records of a kind and those that were not seen.
     async fn not_seen(
         &self,
         run: &Run,
         kind: Kind,
         seen: &HashSet<(Kind, u64)>,
         cost: &mut Cost,
-    ) -> Result<(usize, Vec<u64>), StepError> {
+    ) -> Result<NotSeen, StepError> {
         let (mut stored, mut gone, mut cursor) = (0, Vec::new(), None);
         loop {
             let page = self.catalog.external_ids(&run.store, run.source, kind, cursor, cost).await?;
@@ -90,17 +102,22 @@ impl ImportStep {
                 break;
             }
         }
-        // Those that were marked by an earlier run are no news, and must not trip the brake.
         let keys: Vec<RecordKey> =
             gone.iter().map(|id| RecordKey { source: run.source, kind, external_id: *id }).collect();
-        let mut news = Vec::new();
+        let chosen = run.options.on_missing.of(kind);
+        let (mut news, mut known) = (Vec::new(), Vec::new());
         for keys in keys.chunks(100) {
-            let records = self.catalog.get(&run.store, keys, true, cost).await?;
-            let active = |stored: &StoredRecord| stored.standing == Standing::Active;
-            news.extend(records.into_iter().flatten().filter(active).map(|stored| stored.key.external_id));
+            for record in self.catalog.get(&run.store, keys, true, cost).await?.into_iter().flatten() {
+                match record.standing {
+                    Standing::Active => news.push(record.key.external_id),
+                    standing if standing.awaits(chosen) => known.push(record.key.external_id),
+                    Standing::Missing { .. } => {}
+                }
+            }
         }
         news.sort_unstable();
-        Ok((stored, news))
+        known.sort_unstable();
+        Ok(NotSeen { stored, news, known })
     }
 
     /// Plans what becomes of records that are gone. Those of a mass say so: what becomes of them is decided later.
@@ -118,7 +135,7 @@ impl ImportStep {
         preview: &mut PreviewPlan,
         cost: &mut Cost,
     ) -> Result<(), StepError> {
-        let parts = with_parts(kind);
+        let (parts, chosen) = (with_parts(kind), run.options.on_missing);
         let keys: Vec<RecordKey> = ids
             .iter()
             .flat_map(|id| {
@@ -129,8 +146,11 @@ impl ImportStep {
         let promised = preview.entries(self, run, &keys, cost).await?;
         for records in records.chunks(parts.len()) {
             let label = records.iter().flatten().next().map(label).unwrap_or_default();
-            for stored in records.iter().flatten().filter(|stored| stored.standing == Standing::Active) {
-                let mut compared = missing(stored);
+            for stored in records.iter().flatten() {
+                if !stored.standing.awaits(chosen.of(stored.key.kind)) {
+                    continue;
+                }
+                let mut compared = gone(stored, chosen);
                 let mut codes = Vec::new();
                 if mass {
                     compared.codes.clear();

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use super::samples::{self, SOURCE, key, record};
 use super::{Checked, rules};
 use crate::domain::ids::{ShopId, StoreId};
+use crate::domain::options::OnMissing;
 use crate::domain::record::{Kind, RecordKey, Source, Standing, StoredRecord};
 use crate::domain::run::Cost;
 use crate::ports::PortError;
@@ -60,7 +61,8 @@ async fn a_record_of_every_kind_reads_back_as_written(catalog: &dyn Catalog) -> 
     let store = samples::store()?;
     for kind in Kind::ALL {
         let mut written = record(key(kind, u64::MAX - 1), 1, "Tasse „Größe“ 🍵", 2_000);
-        written.standing = Standing::Missing { since: written.written_run.clone() };
+        let done = if kind == Kind::Stock { OnMissing::Keep } else { OnMissing::Delete };
+        written.standing = Standing::Missing { since: written.written_run.clone(), done };
         put(catalog, &store, &written, Expect::Absent).await?;
         assert_eq!(get(catalog, &store, written.key).await?.as_ref(), Some(&written));
         let id = written.key.internal_id(&store);

@@ -1,0 +1,130 @@
+//! What becomes of a stored record that a complete scan did not find.
+
+use serde_json::Value;
+
+use super::ids::RunId;
+use super::options::OnMissing;
+use super::plan::{CodeCounts, Comparison, FieldDiff, Outcome, count_as, missing, shown};
+use super::record::{Kind, Record, Standing, StoredRecord};
+use super::warning::Code;
+
+impl OnMissing {
+    /// What of it concerns records of a kind. A product is set to another status by itself and deleted with all that
+    /// belongs to it; places and categories are only ever marked.
+    pub fn of(self, kind: Kind) -> Self {
+        match (kind, self) {
+            (Kind::Product, chosen) => chosen,
+            (Kind::Stock | Kind::Metafields, Self::Delete) => Self::Delete,
+            _ => Self::Keep,
+        }
+    }
+
+    /// The status that it gives a product.
+    pub fn status(self) -> Option<&'static str> {
+        match self {
+            Self::Draft => Some("DRAFT"),
+            Self::Archive => Some("ARCHIVED"),
+            Self::Keep | Self::Delete => None,
+        }
+    }
+}
+
+impl Standing {
+    /// Whether a record that is not in the shop is still to be dealt with so. What an earlier run did is not done
+    /// again and never taken back.
+    pub fn awaits(&self, chosen: OnMissing) -> bool {
+        match self {
+            Self::Active => true,
+            Self::Missing { done, .. } => *done < chosen,
+        }
+    }
+
+    /// Whether nothing is left of the record but its place, for the day it comes back.
+    pub fn is_tombstone(&self) -> bool {
+        matches!(self, Self::Missing { done: OnMissing::Delete, .. })
+    }
+
+    /// The standing of a record after a run found it gone and dealt with it.
+    pub fn gone(&self, run: &RunId, done: OnMissing) -> Self {
+        let since = match self {
+            Self::Active => run,
+            Self::Missing { since, .. } => since,
+        };
+        Self::Missing { since: since.clone(), done }
+    }
+}
+
+/// What becomes of a record that is gone: it is marked and its stock set to zero, and beyond that what was chosen.
+pub fn gone(stored: &StoredRecord, chosen: OnMissing) -> Comparison {
+    let kind = stored.key.kind;
+    let chosen = chosen.of(kind);
+    if chosen == OnMissing::Delete {
+        return deleted(stored);
+    }
+    let mut compared = missing(stored);
+    if let (Some(status), Some(record)) = (chosen.status(), &mut compared.merged) {
+        let before = record.get("status").clone();
+        let after = Value::from(status);
+        if before != after {
+            compared.diff.push(differs("status", before, after.clone()));
+            record.set("status", after);
+        }
+        compared.codes = CodeCounts::from([(Code::MissHandled, 1)]);
+    }
+    compared
+}
+
+/// Everything of the record goes; its place stays, so that it comes back as itself.
+fn deleted(stored: &StoredRecord) -> Comparison {
+    let named =
+        ["title", "name"].into_iter().map(|name| stored.record.get(name)).find(|value| !value.is_null());
+    let before = named.map_or(Value::Bool(true), shown);
+    Comparison {
+        outcome: Outcome::Missing,
+        diff: vec![differs("*", before, Value::Null)],
+        counts: count_as(&stored.record, Outcome::Missing),
+        codes: CodeCounts::from([(Code::MissHandled, 1)]),
+        merged: Some(Record::empty(stored.key.kind)),
+    }
+}
+
+fn differs(field: &str, before: Value, after: Value) -> FieldDiff {
+    FieldDiff {
+        list: None,
+        child: None,
+        field: field.to_owned(),
+        before,
+        expected: Value::Null,
+        after,
+        kept: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goes_further_with_a_record_and_never_back() {
+        let run = RunId::new(uuid::Uuid::from_u128(7));
+        for done in OnMissing::ALL {
+            let later = RunId::new(uuid::Uuid::from_u128(8));
+            let standing = Standing::Active.gone(&run, done);
+            assert!(Standing::Active.awaits(done));
+            assert_eq!(standing.gone(&later, done), standing, "since the first run");
+            assert_eq!(standing.is_tombstone(), done == OnMissing::Delete);
+            for chosen in OnMissing::ALL {
+                assert_eq!(standing.awaits(chosen), chosen > done, "{done:?} then {chosen:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn leaves_all_but_products_in_place() {
+        for kind in [Kind::Warehouse, Kind::Category] {
+            assert_eq!(OnMissing::Delete.of(kind), OnMissing::Keep);
+        }
+        assert_eq!(OnMissing::Archive.of(Kind::Stock), OnMissing::Keep);
+        assert_eq!(OnMissing::Delete.of(Kind::Metafields), OnMissing::Delete);
+    }
+}
