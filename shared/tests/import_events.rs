@@ -289,7 +289,7 @@ async fn what_is_another_store_s_is_answered_like_what_does_not_exist() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 7);
+    assert_eq!(compared, 9);
     // A store in the path that is not the token's: like one that does not exist.
     for function in ["imports", "catalog"] {
         let bench = Bench::new().await;

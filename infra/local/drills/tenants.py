@@ -22,6 +22,7 @@ REFUSED_BY_THE_HANDLER = {
     "POST /stores/{store_id}/connectors/{provider}/configure": {"body": {"shop": "acme", "method": "oauth", "store_id": "x"}},
     "DELETE /stores/{store_id}/connectors/{provider}": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports": {"body": {"mode": "nothing"}},
+    "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/decisions": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/cancel": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/undo": {"query": "?unknown=1"},
 }

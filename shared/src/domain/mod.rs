@@ -3,6 +3,7 @@
 
 pub mod claim;
 pub mod connection;
+pub mod decision;
 pub mod fingerprint;
 pub mod gone;
 pub mod history;

@@ -194,6 +194,26 @@ pub struct PlanEntry {
     /// Field by field. Empty for a record that is new as a whole.
     #[serde(rename = "d", default, skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<FieldDiff>,
+    /// Records made here that it may be the same as.
+    #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Lookalike>,
+    /// The number of the record made here that it becomes one with.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub adopts: Option<u64>,
+}
+
+/// A record made here that may be the same as one in the shop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookalike {
+    /// Its number.
+    #[serde(rename = "n")]
+    pub number: u64,
+    /// Its title.
+    #[serde(rename = "t", default, skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    /// The field that both have in common, such as `sku`.
+    #[serde(rename = "b")]
+    pub by: String,
 }
 
 /// The result of comparing one source record with what is stored.

@@ -69,6 +69,20 @@ impl Resource {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|resource| resource.as_str() == text)
     }
+
+    /// The kind of record that it is, or that it is a list of: then with the list's place in [`Shape::children`].
+    pub fn home(self) -> (Kind, Option<usize>) {
+        match self {
+            Self::Warehouses => (Kind::Warehouse, None),
+            Self::Products => (Kind::Product, None),
+            Self::Variants => (Kind::Product, Some(0)),
+            Self::Media => (Kind::Product, Some(1)),
+            Self::Stock => (Kind::Stock, Some(0)),
+            Self::Metafields => (Kind::Metafields, Some(0)),
+            Self::Categories => (Kind::Category, None),
+            Self::Memberships => (Kind::Category, Some(0)),
+        }
+    }
 }
 
 /// One of the kinds of record that are stored as a whole.
@@ -102,6 +116,17 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
+    /// What a record of this kind counts as; where only its children are counted, what those do.
+    pub fn own_resource(self) -> Resource {
+        match self {
+            Self::Warehouse => Resource::Warehouses,
+            Self::Product => Resource::Products,
+            Self::Stock => Resource::Stock,
+            Self::Metafields => Resource::Metafields,
+            Self::Category => Resource::Categories,
+        }
+    }
+
     /// The fields and children of records of this kind.
     pub fn shape(self) -> &'static Shape {
         match self {
@@ -123,6 +148,9 @@ pub struct Shape {
     pub counts_as: Option<Resource>,
     /// Names of the record's own fields.
     pub fields: &'static [&'static str],
+    /// Those of them that only the source can know, so that its value always stands. All others are shared: the
+    /// merchant may change them here, and both sides' changes are merged.
+    pub source_owned: &'static [&'static str],
     /// The kinds of children, in the order of [`Record::children`].
     pub children: &'static [ChildShape],
 }
@@ -134,6 +162,8 @@ pub struct ChildShape {
     pub resource: Resource,
     /// Names of a child's fields.
     pub fields: &'static [&'static str],
+    /// Those of them that only the source can know.
+    pub source_owned: &'static [&'static str],
     /// Whether the order of the children carries meaning.
     pub ordered: bool,
     /// What becomes of a child that the source no longer has.
@@ -168,6 +198,7 @@ static WAREHOUSE: Shape = Shape {
         "created_at",
         "source_name",
     ],
+    source_owned: &["fulfillment_service", "created_at", "source_name"],
     children: &[],
 };
 
@@ -193,6 +224,7 @@ static PRODUCT: Shape = Shape {
         "template_suffix",
         "created_at",
     ],
+    source_owned: &["published_at", "online_store_url", "created_at"],
     children: &[
         ChildShape {
             resource: Resource::Variants,
@@ -216,6 +248,7 @@ static PRODUCT: Shape = Shape {
                 "country_of_origin",
                 "harmonized_system_code",
             ],
+            source_owned: &["currency", "inventory_item_id"],
             ordered: true,
             gone: Gone::Marked,
             base_per_field: true,
@@ -224,6 +257,7 @@ static PRODUCT: Shape = Shape {
         ChildShape {
             resource: Resource::Media,
             fields: &["type", "url", "alt", "status", "mime_type", "width", "height", "host"],
+            source_owned: &["type", "status", "mime_type", "width", "height", "host"],
             ordered: true,
             gone: Gone::Dropped,
             base_per_field: true,
@@ -236,6 +270,7 @@ static STOCK: Shape = Shape {
     name: "stock",
     counts_as: None,
     fields: &[],
+    source_owned: &[],
     children: &[ChildShape {
         resource: Resource::Stock,
         fields: &[
@@ -253,6 +288,7 @@ static STOCK: Shape = Shape {
             // What the last import set `available` to, so that what the store moved since can be told.
             "imported_available",
         ],
+        source_owned: &[],
         ordered: false,
         gone: Gone::Zeroed,
         base_per_field: false,
@@ -264,9 +300,11 @@ static METAFIELDS: Shape = Shape {
     name: "metafields",
     counts_as: None,
     fields: &[],
+    source_owned: &[],
     children: &[ChildShape {
         resource: Resource::Metafields,
         fields: &["owner", "namespace", "key", "type", "value"],
+        source_owned: &[],
         ordered: false,
         gone: Gone::Dropped,
         base_per_field: false,
@@ -290,9 +328,11 @@ static CATEGORY: Shape = Shape {
         "seo_description",
         "template_suffix",
     ],
+    source_owned: &[],
     children: &[ChildShape {
         resource: Resource::Memberships,
         fields: &[],
+        source_owned: &[],
         ordered: true,
         gone: Gone::Dropped,
         base_per_field: false,
@@ -334,6 +374,11 @@ pub struct RecordKey {
 const ID_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_7263_6861_6e74_2d63_6f6e_6e65_6374);
 
 impl RecordKey {
+    /// The key of a record that was made here and is linked to no shop.
+    pub fn local(provider: ProviderId, kind: Kind, number: u64) -> Self {
+        Self { source: Source { provider, shop_id: Source::LOCAL_SHOP }, kind, external_id: number }
+    }
+
     /// The internal id, derived from store, provider, shop, kind and number, so that a replayed chunk computes the
     /// same one.
     pub fn internal_id(&self, store: &StoreId) -> Uuid {

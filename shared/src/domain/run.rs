@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::decision::Decisions;
 use super::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
 use super::options::{MassMissing, RunOptions};
 use super::plan::{CodeCounts, Counts};
@@ -381,6 +382,8 @@ pub struct Run {
     pub options: RunOptions,
     /// What was said to a mass of missing records; none where nobody was asked or has answered.
     pub mass_missing: Option<MassMissing>,
+    /// What was decided about its plan: of a preview while it can be carried out, of the run that does as it was then.
+    pub decisions: Decisions,
     /// Who asked for it: the subject of the caller's token.
     pub requested_by: String,
     /// When it was asked for. All times that records carry are this one.

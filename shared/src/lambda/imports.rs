@@ -9,6 +9,7 @@ use super::http::{Call, Response, json};
 use crate::app::error::AppError;
 use crate::app::import::records::RecordFilter;
 use crate::app::import::requests::{Asker, Imports, StartRun};
+use crate::domain::decision::Decision;
 use crate::domain::ids::RunId;
 use crate::domain::options::AskedOptions;
 use crate::domain::plan::Outcome;
@@ -50,6 +51,19 @@ pub struct Started {
     /// The run's id.
     pub run_id: String,
 }
+
+/// What to decide.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DecideBody {
+    /// All are taken or, where one cannot be, none.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 100))]
+    pub decisions: Vec<Decision>,
+}
+
+/// Most decisions of one request.
+const DECISIONS_AT_ONCE: usize = 100;
 
 /// What every route begins with.
 const BASE: &str = "/stores/{store_id}/connectors/{provider}/imports";
@@ -104,6 +118,21 @@ pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError
         ("GET", "/{run_id}/reconciliation") => {
             call.query(&[])?;
             json(200, &app.reconciliation(&caller.store, provider, &run_id(&call)?).await?)
+        }
+        ("GET", "/{run_id}/decisions") => {
+            call.query(&[])?;
+            json(200, &app.decisions(&caller.store, provider, &run_id(&call)?).await?)
+        }
+        ("POST", "/{run_id}/decisions") => {
+            call.query(&[])?;
+            let DecideBody { decisions } = call.json()?;
+            if decisions.is_empty() || decisions.len() > DECISIONS_AT_ONCE {
+                return Err(AppError::invalid(
+                    "invalid_body",
+                    format!("`decisions` holds 1 to {DECISIONS_AT_ONCE} decisions."),
+                ));
+            }
+            json(200, &app.decide(&caller.store, provider, &run_id(&call)?, &decisions).await?)
         }
         ("POST", "/{run_id}/cancel") => {
             call.query(&[])?;

@@ -17,9 +17,10 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::connectors::{Cards, ConfigureAnswer, ConfigureBody, DisconnectAnswer};
 use super::http::MAX_BODY_BYTES;
-use super::imports::{StartRunBody, Started};
+use super::imports::{DecideBody, StartRunBody, Started};
 use super::problem::Problem;
 use crate::app::browse_catalog::{BrowseCatalog, CatalogRow, StandingFilter};
+use crate::app::import::decisions::ShownDecisions;
 use crate::app::import::shown::{Reconciliation, ShownPage, ShownRecord, ShownRun};
 use crate::app::status::{Card, HistoryPage};
 use crate::domain::ids::ProviderId;
@@ -244,6 +245,41 @@ impl Writer {
         )
         .response("200", answer);
         self.add(HttpMethod::Get, &format!("{RUN}/reconciliation"), sums, &[NOTHING_TO_SAY]);
+
+        let answer = self.answer::<ShownDecisions>("What was decided.");
+        let decided =
+            operation("getDecisions", "What was decided about a run's plan.").response("200", answer);
+        self.add(HttpMethod::Get, &format!("{RUN}/decisions"), decided, &[NOTHING_TO_SAY]);
+
+        let answer = self.answer::<ShownDecisions>("All that is decided now.");
+        let body = self.body::<DecideBody>("What to decide.");
+        let decide = operation("decideImport", "Decides about the plan of a preview; the run that carries it out does as decided. The same decision twice is one; a later one about the very same thing replaces the earlier. A run keeps 500.")
+            .request_body(Some(body))
+            .response("200", answer);
+        let refused: Failures = &[
+            (
+                400,
+                &[
+                    "unsupported_media_type",
+                    "body_too_large",
+                    "invalid_body",
+                    "invalid_parameter",
+                    "invalid_decision",
+                    "unknown_record",
+                ],
+            ),
+            (
+                409,
+                &[
+                    "not_decidable",
+                    "preview_expired",
+                    "nothing_to_decide",
+                    "not_proposed",
+                    "too_many_decisions",
+                ],
+            ),
+        ];
+        self.add(HttpMethod::Post, &format!("{RUN}/decisions"), decide, refused);
 
         let answer = self.answer::<ShownRun>("It was asked to stop, or has stopped already.");
         let cancel =

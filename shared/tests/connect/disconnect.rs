@@ -49,6 +49,7 @@ pub async fn importing() -> World {
         poll_hop: 0,
         options: Default::default(),
         mass_missing: None,
+        decisions: Default::default(),
         handed_off: false,
         announced: BTreeMap::new(),
         counts: Counts::default(),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::keys;
 use super::units::Item;
 use super::wire::{Reader, b, from_json, item, n, s, to_json};
+use crate::domain::decision::Decisions;
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
 use crate::domain::options::{MassMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts};
@@ -50,6 +51,8 @@ struct RunRecordV1 {
     options: RunOptions,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mass_missing: Option<MassMissing>,
+    #[serde(default, skip_serializing_if = "Decisions::is_empty")]
+    decisions: Decisions,
     requested_by: String,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -87,6 +90,7 @@ pub fn run_doc(run: &Run) -> Result<String, PortError> {
         blocked: run.blocked.into_iter().map(|(wanted, lacking)| (wanted, lacking.to_string())).collect(),
         options: run.options,
         mass_missing: run.mass_missing,
+        decisions: run.decisions,
         requested_by: run.requested_by,
         created_at: run.created_at,
         updated_at: run.updated_at,
@@ -144,6 +148,7 @@ pub fn read_run(store: &StoreId, provider: ProviderId, item: &Item) -> Result<Ru
             .collect(),
         options: record.options,
         mass_missing: record.mass_missing,
+        decisions: record.decisions,
         requested_by: record.requested_by,
         created_at: record.created_at,
         updated_at: record.updated_at,

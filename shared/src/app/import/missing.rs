@@ -172,6 +172,8 @@ impl ImportStep {
                     version: stored.version,
                     codes,
                     diff: Vec::new(),
+                    candidates: Vec::new(),
+                    adopts: None,
                 };
                 planner.keep(entry, compared, cost).await?;
             }

@@ -6,6 +6,7 @@
 mod advance;
 mod apply;
 pub mod brake;
+pub mod decisions;
 mod extract;
 mod missing;
 pub(crate) mod pages;

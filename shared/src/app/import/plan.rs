@@ -301,6 +301,8 @@ impl<'a> Planner<'a> {
             version,
             codes,
             diff: Vec::new(),
+            candidates: Vec::new(),
+            adopts: None,
         };
         self.keep(entry, compared, cost).await
     }

@@ -9,6 +9,7 @@ use super::shown::{FeedSums, Progress, Reconciliation, ResourceSums, ShownPage, 
 use super::verify::sum;
 use crate::app::error::{AppError, ErrorKind};
 use crate::domain::connection::Connector;
+use crate::domain::decision::Decisions;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::options::{AskedOptions, OptionsProblem, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts};
@@ -94,6 +95,7 @@ impl Imports {
             run.options = request.options.of_preview(preview.options).map_err(refused)?;
             run.mass_missing = preview.mass_missing;
             run.from_preview = Some(id);
+            run.decisions = preview.decisions.clone();
         } else {
             run.options = request.options.resolve(!request.preview).map_err(refused)?;
         }
@@ -134,6 +136,7 @@ impl Imports {
             of_run: Some(of_run.clone()),
             from_preview: None,
             blocked: BTreeMap::new(),
+            decisions: Decisions::default(),
             requested_by: asker.subject.to_owned(),
             created_at: now,
             updated_at: now,
@@ -331,6 +334,7 @@ impl Imports {
             blocked: BTreeMap::new(),
             options: RunOptions::default(),
             mass_missing: None,
+            decisions: Decisions::default(),
             requested_by: asker.subject.to_owned(),
             created_at: now,
             updated_at: now,
@@ -350,6 +354,13 @@ impl Imports {
         })
     }
 
+    pub(super) fn check_preview_age(&self, preview: &Run) -> Result<(), AppError> {
+        if self.age(preview) > PREVIEW_LIFE {
+            return Err(AppError::conflict("preview_expired", "A preview holds for 7 days. Make a new one."));
+        }
+        Ok(())
+    }
+
     fn check_preview(&self, preview: &Run, run: &Run) -> Result<(), AppError> {
         if preview.kind != RunKind::Preview || preview.state != RunState::AwaitingReview {
             return Err(AppError::conflict(
@@ -363,10 +374,7 @@ impl Imports {
                 "The preview was made of another shop. Make a new one.",
             ));
         }
-        if self.age(preview) > PREVIEW_LIFE {
-            return Err(AppError::conflict("preview_expired", "A preview holds for 7 days. Make a new one."));
-        }
-        Ok(())
+        self.check_preview_age(preview)
     }
 
     fn age(&self, run: &Run) -> Duration {

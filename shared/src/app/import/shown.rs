@@ -229,6 +229,21 @@ pub struct ShownRecord {
     pub codes: Vec<Code>,
     /// Field by field; empty for a record that is new as a whole.
     pub diff: Vec<ShownDiff>,
+    /// Records made here that it may be the same as; decide in the preview.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<ShownCandidate>,
+}
+
+/// A record made here that may be the same as one in the shop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownCandidate {
+    /// Its id in the store.
+    pub internal_id: String,
+    /// Its title.
+    pub label: String,
+    /// The field that both have in common.
+    pub by: String,
 }
 
 impl ShownRecord {
@@ -244,6 +259,17 @@ impl ShownRecord {
             applied: applied && entry.outcome != Outcome::Blocked && entry.outcome != Outcome::Failed,
             codes: entry.codes,
             diff: entry.diff.into_iter().map(ShownDiff::from).collect(),
+            candidates: entry
+                .candidates
+                .into_iter()
+                .map(|candidate| ShownCandidate {
+                    internal_id: RecordKey::local(source.provider, key.kind, candidate.number)
+                        .internal_id(store)
+                        .to_string(),
+                    label: candidate.label,
+                    by: candidate.by,
+                })
+                .collect(),
         }
     }
 }

@@ -191,6 +191,8 @@ fn decide(
             version,
             codes,
             diff: Vec::new(),
+            candidates: Vec::new(),
+            adopts: None,
         },
         counts: count_as(&of.record, outcome),
     };

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::adapters::system::SystemRandom;
 use crate::domain::connection::{Connector, Installation, LooseEnd, Method, PendingConnect};
+use crate::domain::decision::{Decision, Decisions, ExternalId};
 use crate::domain::ids::{InstallId, InvalidId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
 use crate::domain::options::{MassMissing, NegativeStock, OnMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts, Outcome};
@@ -75,6 +76,11 @@ pub fn run(store: &StoreId, seconds: u64) -> Run {
             negative_stock: NegativeStock::Clamp,
         },
         mass_missing: Some(MassMissing::Leave),
+        decisions: {
+            let mut decisions = Decisions::default();
+            decisions.add(Decision::CreateWarehouse { external_id: ExternalId(7) });
+            decisions
+        },
         requested_by: "someone".to_owned(),
         created_at: at(seconds),
         updated_at: at(seconds),
