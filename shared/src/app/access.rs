@@ -72,6 +72,22 @@ impl<E: Into<AppError>> From<E> for NoToken {
     }
 }
 
+/// Why a shop gave no answer.
+pub(super) enum NoAnswer {
+    /// It takes no token of this installation any more.
+    Dead,
+    /// It says why.
+    Shop(ProviderError),
+    /// Anything else; nothing is known about the token.
+    Failed(AppError),
+}
+
+impl<E: Into<AppError>> From<E> for NoAnswer {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 /// A grant as it is stored, its lives counted from now.
 pub(super) fn stored(grant: TokenGrant, now: Timestamp) -> StoredToken {
     let until = |life: Option<Duration>| life.and_then(|life| now.checked_add(life).ok());
@@ -150,31 +166,55 @@ impl Access {
         access: &mut ShopAccess,
         call: impl AsyncFn(&ShopAccess) -> Result<T, ProviderError>,
     ) -> Result<T, E> {
+        match self.ask_only(connector, access, call).await {
+            Ok(answer) => Ok(answer),
+            Err(NoAnswer::Dead) => {
+                let used = connector.installation.as_ref().ok_or_else(not_connected)?;
+                self.declare_dead(&connector.store, connector.provider, used).await?;
+                Err(ProviderError::TokenRejected.into())
+            }
+            Err(NoAnswer::Shop(error)) => Err(error.into()),
+            Err(NoAnswer::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// The same, but what becomes of the connector is the caller's to say.
+    pub(super) async fn ask_only<T>(
+        &self,
+        connector: &Connector,
+        access: &mut ShopAccess,
+        call: impl AsyncFn(&ShopAccess) -> Result<T, ProviderError>,
+    ) -> Result<T, NoAnswer> {
         match call(access).await {
             Err(ProviderError::TokenRejected) => {}
-            answer => return Ok(answer?),
+            answer => return answer.map_err(NoAnswer::Shop),
         }
-        let (store, provider) = (&connector.store, connector.provider);
-        let (now, next) = self.after_rejection(store, provider, &access.token).await?;
         let used = connector.installation.as_ref().ok_or_else(not_connected)?;
-        if now.installation.is_none_or(|now| now.id != used.id) {
+        let now =
+            self.connectors.load(&connector.store, connector.provider).await?.ok_or_else(not_connected)?;
+        if now.installation.ok_or_else(not_connected)?.id != used.id {
             // Connected anew meanwhile; whoever comes again finds that before asking anything.
             return Err(AppError::from(PortError::Conflict).into());
         }
-        *access = next;
-        match call(access).await {
-            Err(ProviderError::TokenRejected) => {
-                // Someone may have put another one in force meanwhile.
-                let current = self.vault.current(&used.id).await.map_err(AppError::from)?;
-                if current.is_some_and(|current| !same(&current.access_token, &access.token)) {
-                    let now = self.clock.now();
-                    return Err(renewing(now + SOON, now).into());
-                }
-                self.declare_dead(store, provider, used).await?;
-                Err(ProviderError::TokenRejected.into())
-            }
-            answer => Ok(answer?),
+        if now.reason == Some(Reason::NeedsReauthorization) {
+            return Err(NoAnswer::Dead);
         }
+        let next = self.token(connector.provider, &used.shop, &used.id, Some(&access.token)).await;
+        access.token = next.map_err(|none| match none {
+            NoToken::Dead => NoAnswer::Dead,
+            NoToken::Failed(error) => NoAnswer::Failed(error),
+        })?;
+        match call(access).await {
+            Err(ProviderError::TokenRejected) => {}
+            answer => return answer.map_err(NoAnswer::Shop),
+        }
+        // Someone may have put another one in force meanwhile.
+        let current = self.vault.current(&used.id).await?;
+        if current.is_some_and(|current| !same(&current.access_token, &access.token)) {
+            let now = self.clock.now();
+            return Err(renewing(now + SOON, now).into());
+        }
+        Err(NoAnswer::Dead)
     }
 
     async fn access(

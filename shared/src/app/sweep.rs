@@ -14,6 +14,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use super::access::Access;
+use super::care::Because;
 use super::error::AppError;
 use super::webhooks::subscribe;
 use crate::domain::connection::{ConnectorState, Method};
@@ -163,7 +164,7 @@ impl Sweep {
         let Some(used) = live.and_then(|connector| connector.installation) else {
             return Ok(Done::Nothing);
         };
-        match self.access.look_after(store, provider).await {
+        match self.access.look_after(store, provider, &used.id, Because::Due).await {
             // It is dead and says so now; nobody has to come again.
             Err(error) if error.code == "needs_reauthorization" => return Ok(Done::Cared),
             looked => looked?,

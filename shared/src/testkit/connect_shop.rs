@@ -70,6 +70,26 @@ fn lost() -> ProviderError {
     ProviderError::Unavailable { source: None }
 }
 
+impl Inner {
+    /// Counts a call, and ends the tokens that are to end before it.
+    fn end_what_ends(&mut self) {
+        match self.ends {
+            Some((0, for_good)) => {
+                self.ends = None;
+                for shop in self.shops.values_mut() {
+                    if for_good {
+                        shop.remove_app();
+                    } else {
+                        shop.access.clear();
+                    }
+                }
+            }
+            Some((left, for_good)) => self.ends = Some((left - 1, for_good)),
+            None => {}
+        }
+    }
+}
+
 impl FakeShop {
     /// No shops yet. `front` checks names and signatures.
     pub fn new(front: Arc<impl Connect + Webhooks + 'static>, faults: Faults) -> Self {
@@ -179,7 +199,7 @@ impl FakeShop {
         }
     }
 
-    /// Ends every access token before a call about the catalogue, counted from now and from 0; refresh tokens stay good.
+    /// Ends every access token before a call about the catalogue or about what is told, counted from now and from 0; refresh tokens stay good.
     pub fn end_access_before(&self, call: usize) {
         self.inner().ends = Some((call, false));
     }
@@ -197,20 +217,7 @@ impl FakeShop {
     /// A call about the catalogue arrives: is its token good?
     pub fn admit(&self, access: &ShopAccess) -> Result<(), ProviderError> {
         let mut inner = self.inner();
-        match inner.ends {
-            Some((0, for_good)) => {
-                inner.ends = None;
-                for shop in inner.shops.values_mut() {
-                    if for_good {
-                        shop.remove_app();
-                    } else {
-                        shop.access.clear();
-                    }
-                }
-            }
-            Some((left, for_good)) => inner.ends = Some((left - 1, for_good)),
-            None => {}
-        }
+        inner.end_what_ends();
         shop_for(&mut inner, access).map(|_| ())
     }
 
@@ -438,6 +445,7 @@ impl Webhooks for FakeShop {
         _base: &Url,
     ) -> Result<Vec<SecretString>, ProviderError> {
         self.reach("shop.subscribed_keys", "subscribed_keys", |inner| {
+            inner.end_what_ends();
             let shop = shop_for(inner, access)?;
             Ok(shop.tells.iter().map(|key| key.as_str().into()).collect())
         })
@@ -452,6 +460,7 @@ impl Webhooks for FakeShop {
         _granted: &Scopes,
     ) -> Result<(), ProviderError> {
         self.reach("shop.subscribe", "subscribe", |inner| {
+            inner.end_what_ends();
             let shop = shop_for(inner, access)?;
             shop.tells = BTreeSet::from([key.expose_secret().to_owned()]);
             Ok(())

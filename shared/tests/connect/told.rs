@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::domain::connection::{ConnectorState, HistoryAction, Reason};
+use shared::domain::connection::{HistoryAction, Reason};
 use shared::domain::run::{Feed, FeedProgress, RunState};
 use shared::domain::scopes::Scopes;
 use shared::ports::provider::ShopProfile;
@@ -82,7 +82,7 @@ async fn a_shop_that_changed_its_name_has_it_on_the_card() {
 }
 
 #[tokio::test]
-async fn a_shop_that_says_nothing_now_is_asked_again_and_one_that_is_gone_is_not() {
+async fn a_shop_that_does_not_answer_is_asked_again_and_one_that_takes_no_token_is_taken_at_its_word() {
     let world = listening().await;
     let body = message(&world, "app/scopes_update", "id-1").await;
     world.shop.set_down(true);
@@ -90,11 +90,87 @@ async fn a_shop_that_says_nothing_now_is_asked_again_and_one_that_is_gone_is_not
     world.shop.set_down(false);
     world.shop.revoke(&domain("acme"));
     assert!(deliver(&world, &body).await);
-    assert_eq!(
-        world.stored("st-1").unwrap().state(),
-        ConnectorState::Live,
-        "that is for app/uninstalled to say"
-    );
+    assert_eq!(world.stored("st-1").unwrap().reason, Some(Reason::NeedsReauthorization));
+    // That the app was removed is for app/uninstalled to say.
+    assert!(tell(&world, "app/uninstalled", "id-2", &json!({"id": 1_001})).await);
+    assert_eq!(world.stored("st-1").unwrap().reason, Some(Reason::Uninstalled));
+}
+
+/// The shop gives one token after the other and takes none of them.
+#[tokio::test]
+async fn whoever_asks_takes_two_rejected_tokens_for_the_shops_word() {
+    for topic in ["app/scopes_update", "shop/update", "subscribe", "app/uninstalled"] {
+        let world = World::new();
+        world.connect("st-1", "acme").await;
+        let subscribe = world.webhook_queue.take().remove(0);
+        world.hook("st-1", KEY).await;
+        let body = match topic {
+            "subscribe" => subscribe,
+            _ => message(&world, topic, "id-1").await,
+        };
+        world.shop.set_deaf(true);
+        assert!(deliver(&world, &body).await, "{topic}: asking again would not help");
+        let expected = match topic {
+            "app/uninstalled" => Reason::Uninstalled,
+            _ => Reason::NeedsReauthorization,
+        };
+        assert_eq!(world.stored("st-1").unwrap().reason, Some(expected), "{topic}");
+        assert_eq!(world.shop.count("refresh"), 1, "{topic}");
+    }
+}
+
+#[tokio::test]
+async fn a_shop_is_subscribed_to_by_the_next_token_where_the_one_in_hand_has_just_ended() {
+    // When it is asked what it tells already, and when it is asked to tell.
+    for call in [0, 1] {
+        let world = World::new();
+        world.connect("st-1", "acme").await;
+        let body = world.webhook_queue.take().remove(0);
+        world.shop.end_access_before(call);
+        assert!(deliver(&world, &body).await);
+        assert_eq!(world.shop.count("refresh"), 1, "{call}");
+        assert_eq!(world.shop.tells(&domain("acme")).len(), 1, "{call}");
+        assert_eq!(world.stored("st-1").unwrap().reason, None, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_sweep_finds_changed_is_told_once_whatever_crashes() {
+    let prepare = async || {
+        let world = World::new();
+        world.connect("st-1", "acme").await;
+        world.webhook_queue.take();
+        world.later(25 * 3_600);
+        world
+            .shop
+            .open(ShopProfile { name: "Acme & Sons".to_owned(), ..profile("acme", 1_001, "read_products") });
+        world
+    };
+    let outcome = |world: &World| {
+        let used = world.stored("st-1").unwrap().installation.unwrap();
+        let told = |action| actions(world).into_iter().filter(|told| *told == action).count();
+        let told = (told(HistoryAction::ScopesChanged), told(HistoryAction::ShopChanged));
+        (used.scopes, used.shop_name, told)
+    };
+    let world = prepare().await;
+    let from = world.faults.calls().len();
+    world.sweep().await;
+    let calls = from..world.faults.calls().len();
+    let clean = outcome(&world);
+    assert_eq!(clean, (Scopes::parse("read_products"), "Acme & Sons".to_owned(), (1, 1)));
+    for call in calls {
+        for fault in [Fault::CrashBefore, Fault::CrashAfter, Fault::FailAfter] {
+            let world = prepare().await;
+            world.faults.at(call, fault);
+            world.sweep().await;
+            world.faults.restart();
+            for _ in 0..2 {
+                world.later(3_601);
+                world.sweep().await;
+            }
+            assert_eq!(outcome(&world), clean, "{fault:?} at {call}");
+        }
+    }
 }
 
 /// A store whose run waits for a feed of this handle.

@@ -67,10 +67,10 @@ impl WebhookStep {
         let stores = self.access.hooks.stores_of(provider, shop).await?;
         let mut ended = Vec::new();
         for store in &stores {
-            let connector = self.access.connectors.load(store, provider).await?;
-            let used = connector.and_then(|connector| connector.installation);
+            let Some(connector) = self.access.connectors.load(store, provider).await? else { continue };
+            let used = connector.installation.clone();
             let Some(used) = used.filter(|used| used.shop_id == shop) else { continue };
-            if self.ask(provider, &used).await?.is_some() {
+            if self.is_installed(&connector, &used).await? {
                 tracing::info!(store.id = %store, "the shop is connected; nothing of it is erased");
                 let detail = "the shop is connected".to_owned();
                 for store in &stores {

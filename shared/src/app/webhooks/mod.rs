@@ -17,13 +17,13 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::access::{Access, NoToken};
+use super::access::{Access, NoAnswer, NoToken};
 use super::error::AppError;
 use super::import::Disposition;
 use crate::domain::connection::{Connector, Installation};
 use crate::domain::ids::ProviderId;
 use crate::domain::notice::Notice;
-use crate::ports::provider::{ProviderError, ShopAccess, ShopProfile, Webhooks};
+use crate::ports::provider::{ShopAccess, Webhooks};
 use crate::ports::queue::StepQueue;
 use crate::ports::runs::RunStore;
 use crate::ports::time::Random;
@@ -111,7 +111,7 @@ impl WebhookStep {
                 let shop = installation.shop_id;
                 Ok(self.access.hooks.note_change(store, message.provider, shop, *what, at).await?)
             }
-            _ => self.reread(message, owner, &installation).await,
+            _ => self.reread(message, owner).await,
         }
     }
 
@@ -128,31 +128,22 @@ impl WebhookStep {
         }))
     }
 
-    /// What the shop says of itself now; none where it accepts no token of this installation any more, which is the
-    /// one proof that the app is gone.
-    async fn ask(
-        &self,
-        provider: ProviderId,
-        installation: &Installation,
-    ) -> Result<Option<ShopProfile>, AppError> {
-        let mut rejected = None;
-        // A rejected token proves nothing while it can be refreshed.
-        for _ in 0..3 {
-            let Installation { id, shop, .. } = installation;
-            let token = match self.access.token(provider, shop, id, rejected.as_ref()).await {
-                Ok(token) => token,
-                Err(NoToken::Dead) => return Ok(None),
-                Err(NoToken::Failed(error)) => return Err(error),
-            };
-            let access = ShopAccess { shop: installation.shop.clone(), token };
-            match self.access.connect.inspect(&access).await {
-                Ok(profile) => return Ok(Some(profile)),
-                Err(ProviderError::TokenRejected) => rejected = Some(access.token),
-                Err(error) => return Err(error.into()),
-            }
+    /// Whether the shop still accepts a token of the installation in use. That it does not is the one proof that the
+    /// app is gone.
+    async fn is_installed(&self, connector: &Connector, used: &Installation) -> Result<bool, AppError> {
+        let token = match self.access.token(connector.provider, &used.shop, &used.id, None).await {
+            Ok(token) => token,
+            Err(NoToken::Dead) => return Ok(false),
+            Err(NoToken::Failed(error)) => return Err(error),
+        };
+        let mut access = ShopAccess { shop: used.shop.clone(), token };
+        let inspect = async |access: &ShopAccess| self.access.connect.inspect(access).await;
+        match self.access.ask_only(connector, &mut access, inspect).await {
+            Ok(_) => Ok(true),
+            Err(NoAnswer::Dead) => Ok(false),
+            Err(NoAnswer::Shop(error)) => Err(error.into()),
+            Err(NoAnswer::Failed(error)) => Err(error),
         }
-        // One fresh token after the other is rejected: the shop is not in order, the installation may well be.
-        Err(ProviderError::Unavailable { source: None }.into())
     }
 }
 

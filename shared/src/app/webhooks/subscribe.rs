@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::super::access::NoToken;
 use super::super::configure::hash;
 use super::super::error::AppError;
 use super::WebhookStep;
@@ -51,19 +50,16 @@ impl WebhookStep {
         if installation.method != Method::Oauth {
             return Ok(());
         }
-        let Installation { id, shop, .. } = &installation;
-        let token = match self.access.token(provider, shop, id, None).await {
-            Ok(token) => token,
-            Err(NoToken::Dead) => {
+        let base = self.public_base_url.as_str().trim_end_matches('/');
+        let base = Url::parse(&format!("{base}/webhooks/{provider}")).map_err(AppError::bug)?;
+        match self.subscribe_at(provider, owner, &installation, &base).await {
+            Ok(()) => {}
+            Err(Subscribing::Failed(error)) if error.code != "needs_reauthorization" => return Err(error),
+            Err(Subscribing::Failed(_) | Subscribing::Shop(ProviderError::TokenRejected)) => {
+                // The connector says so.
                 tracing::warn!(install.id = %owner.install, "no token works; nothing can be subscribed");
                 return Ok(());
             }
-            Err(NoToken::Failed(error)) => return Err(error),
-        };
-        let access = ShopAccess { shop: installation.shop.clone(), token };
-        let base = self.public_base_url.as_str().trim_end_matches('/');
-        let base = Url::parse(&format!("{base}/webhooks/{provider}")).map_err(AppError::bug)?;
-        match self.subscribe_at(provider, owner, &installation, &access, &base).await {
             Err(Subscribing::Shop(
                 error @ (ProviderError::Throttled { .. } | ProviderError::Unavailable { .. }),
             )) => return Err(error.into()),
@@ -72,8 +68,6 @@ impl WebhookStep {
                 tracing::error!(cause = %error, install.id = %owner.install, "the shop refuses to tell us");
                 return Ok(());
             }
-            Err(Subscribing::Ours(error)) => return Err(error.into()),
-            Ok(()) => {}
         }
         let (shop, now) = (installation.shop_id, self.access.clock.now());
         self.access.hooks.note_subscribed(&owner.store, provider, shop, &owner.install, now).await?;
@@ -86,11 +80,17 @@ impl WebhookStep {
         provider: ProviderId,
         owner: &Owner,
         installation: &Installation,
-        access: &ShopAccess,
         base: &Url,
     ) -> Result<(), Subscribing> {
+        let (connector, mut access) = self.access.shop_access(&owner.store, provider).await?;
+        if connector.installation.as_ref().is_none_or(|used| used.id != owner.install) {
+            // Connected anew meanwhile.
+            return Err(PortError::Conflict.into());
+        }
         let known = self.access.hooks.keys_of(&owner.install).await?;
-        let told = self.webhooks.subscribed_keys(access, base).await?;
+        let look = async |access: &ShopAccess| self.webhooks.subscribed_keys(access, base).await;
+        let told: Vec<SecretString> =
+            self.access.ask::<_, Subscribing>(&connector, &mut access, look).await?;
         let ours = told.into_iter().find(|key| known.contains(&hash(key.expose_secret())));
         let key = match ours {
             Some(key) => key,
@@ -103,14 +103,17 @@ impl WebhookStep {
                 key
             }
         };
-        Ok(self.webhooks.subscribe(access, base, &key, &installation.scopes).await?)
+        let tell = async |access: &ShopAccess| {
+            self.webhooks.subscribe(access, base, &key, &installation.scopes).await
+        };
+        self.access.ask(&connector, &mut access, tell).await
     }
 }
 
 /// Whose failure it is.
 enum Subscribing {
     Shop(ProviderError),
-    Ours(PortError),
+    Failed(AppError),
 }
 
 impl From<ProviderError> for Subscribing {
@@ -119,8 +122,14 @@ impl From<ProviderError> for Subscribing {
     }
 }
 
+impl From<AppError> for Subscribing {
+    fn from(error: AppError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 impl From<PortError> for Subscribing {
     fn from(error: PortError) -> Self {
-        Self::Ours(error)
+        Self::Failed(error.into())
     }
 }

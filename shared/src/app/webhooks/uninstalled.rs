@@ -16,8 +16,8 @@ use crate::ports::webhooks::Owner;
 
 impl WebhookStep {
     pub(super) async fn uninstalled(&self, provider: ProviderId, owner: &Owner) -> Result<(), AppError> {
-        if let Some((_, installation)) = self.in_use(provider, owner).await?
-            && self.ask(provider, &installation).await?.is_some()
+        if let Some((connector, installation)) = self.in_use(provider, owner).await?
+            && self.is_installed(&connector, &installation).await?
         {
             tracing::info!(install.id = %owner.install, "the shop still accepts the token; not uninstalled");
             return Ok(());
