@@ -19,12 +19,13 @@ impl OnMissing {
         }
     }
 
-    /// The status that it gives a product.
-    pub fn status(self) -> Option<&'static str> {
-        match self {
-            Self::Draft => Some("DRAFT"),
-            Self::Archive => Some("ARCHIVED"),
-            Self::Keep | Self::Delete => None,
+    /// The field of a record of a kind that it sets, and to what.
+    pub fn sets(self, kind: Kind) -> Option<(&'static str, Value)> {
+        match (kind, self) {
+            (Kind::Product, Self::Draft) => Some(("status", Value::from("DRAFT"))),
+            (Kind::Product, Self::Archive) => Some(("status", Value::from("ARCHIVED"))),
+            (Kind::Warehouse, Self::Archive) => Some(("active", Value::Bool(false))),
+            _ => None,
         }
     }
 }
@@ -62,12 +63,11 @@ pub fn gone(stored: &StoredRecord, chosen: OnMissing) -> Comparison {
         return deleted(stored);
     }
     let mut compared = missing(stored);
-    if let (Some(status), Some(record)) = (chosen.status(), &mut compared.merged) {
-        let before = record.get("status").clone();
-        let after = Value::from(status);
+    if let (Some((field, after)), Some(record)) = (chosen.sets(kind), &mut compared.merged) {
+        let before = record.get(field).clone();
         if before != after {
-            compared.diff.push(differs("status", before, after.clone()));
-            record.set("status", after);
+            compared.diff.push(differs(field, before, after.clone()));
+            record.set(field, after);
         }
         compared.codes = CodeCounts::from([(Code::MissHandled, 1)]);
     }
@@ -88,7 +88,8 @@ fn deleted(stored: &StoredRecord) -> Comparison {
     }
 }
 
-fn differs(field: &str, before: Value, after: Value) -> FieldDiff {
+/// A field of a record of the store's own.
+pub fn differs(field: &str, before: Value, after: Value) -> FieldDiff {
     FieldDiff {
         list: None,
         child: None,

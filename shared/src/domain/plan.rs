@@ -342,8 +342,8 @@ struct Merge<'a> {
     /// Something must be written although no value differs, such as a base that moved.
     silent_change: bool,
     restored: bool,
-    /// The status that an earlier run gave the record when it was gone.
-    set_status: Option<&'static str>,
+    /// The field that an earlier run set when the record was gone, and to what.
+    set_by_us: Option<(&'static str, Value)>,
 }
 
 impl<'a> Merge<'a> {
@@ -359,9 +359,9 @@ impl<'a> Merge<'a> {
             codes: CodeCounts::new(),
             silent_change: stored.digest != source.digest || stored.mapper != MAPPER_VERSION,
             restored: stored.standing != Standing::Active,
-            set_status: match &stored.standing {
+            set_by_us: match &stored.standing {
                 Standing::Active => None,
-                Standing::Missing { done, .. } => done.status(),
+                Standing::Missing { done, .. } => done.sets(stored.key.kind),
             },
         }
     }
@@ -398,8 +398,8 @@ impl<'a> Merge<'a> {
             let theirs = &self.source.record.values[at];
             let hash = self.hasher.field("", "", name, theirs);
             let ours = &self.stored.record.values[at];
-            // A status that an earlier run gave it for being gone is no edit of the merchant's.
-            let set_by_us = *name == "status" && self.set_status.is_some_and(|status| ours == status);
+            // What an earlier run set because it was gone is no edit of the merchant's.
+            let set_by_us = self.set_by_us.as_ref().is_some_and(|(field, set)| field == name && set == ours);
             if self.stored.base.holds(hash) && !set_by_us || ours == theirs {
                 continue;
             }

@@ -366,6 +366,8 @@ pub struct Run {
     pub from_preview: Option<RunId>,
     /// The undo run that took it back.
     pub undone_by: Option<RunId>,
+    /// A number that equal requests have in common; none of a run that an earlier version began.
+    pub asked: Option<u64>,
     /// Platform and shop.
     pub source: Source,
     /// The shop's domain when it began, for people.

@@ -107,6 +107,7 @@ codes! {
     RunPlanStale = "RUN_PLAN_STALE", Warning, "The record changed after the preview, so it was left as it is. Preview again.";
     RunItemFailed = "RUN_ITEM_FAILED", Error, "This record could not be written. Run again.";
     RunCancelledPartial = "RUN_CANCELLED_PARTIAL", Warning, "The run was cancelled after part of it was applied; undo it or run again.";
+    UndoArchivedUsed = "UNDO_ARCHIVED_USED", Warning, "The run made this record and others here point to it, so undo archived it instead of deleting it.";
     UndoSkippedEdited = "UNDO_SKIPPED_EDITED", Warning, "The record was changed after the run, so undo left it as it is.";
 }
 

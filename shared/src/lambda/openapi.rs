@@ -202,6 +202,7 @@ impl Writer {
             (
                 409,
                 &[
+                    "idempotency_key_reused",
                     "not_connected",
                     "missing_scopes",
                     "run_active",
@@ -300,7 +301,10 @@ impl Writer {
         .response("202", answer);
         let refused: Failures = &[
             (400, &["invalid_idempotency_key", "invalid_parameter"]),
-            (409, &["not_undoable", "run_active", "already_undone", "undo_expired"]),
+            (
+                409,
+                &["idempotency_key_reused", "not_undoable", "run_active", "already_undone", "undo_expired"],
+            ),
         ];
         self.add(HttpMethod::Post, &format!("{RUN}/undo"), undo, refused);
     }
@@ -430,7 +434,7 @@ fn once(operation: OperationBuilder) -> OperationBuilder {
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
-            .description(Some("The same key begins one run: a repeated request is answered with its id."))
+            .description(Some("The same key begins one run: a repeated request is answered with its id, for 30 days. With another request it is refused."))
             .schema(Some(Schema::from(key))),
     )
 }

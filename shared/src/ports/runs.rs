@@ -79,6 +79,14 @@ pub trait RunStore: Send + Sync {
     /// The lock is not taken over: a run frees it when it ends.
     async fn begin(&self, run: &Run, idempotency_key: Option<&str>) -> Result<Began, PortError>;
 
+    /// The run that an idempotency key began; none where it began none.
+    async fn begun(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        idempotency_key: &str,
+    ) -> Result<Option<RunId>, PortError>;
+
     /// Reads one run, consistently.
     async fn load(
         &self,

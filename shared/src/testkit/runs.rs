@@ -139,6 +139,19 @@ impl RunStore for FakeRuns {
         self.faults.port(SERVICE, "runs.begin", begin).await
     }
 
+    async fn begun(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        idempotency_key: &str,
+    ) -> Result<Option<RunId>, PortError> {
+        let begun = || {
+            let key = (store.clone(), provider, idempotency_key.to_owned());
+            Ok(self.inner().keys.get(&key).cloned())
+        };
+        self.faults.port(SERVICE, "runs.begun", begun).await
+    }
+
     async fn load(
         &self,
         store: &StoreId,

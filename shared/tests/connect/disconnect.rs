@@ -31,6 +31,7 @@ pub async fn importing() -> World {
         of_run: None,
         from_preview: None,
         undone_by: None,
+        asked: None,
         source: Source { provider: PROVIDER, shop_id: used.shop_id },
         shop_domain: used.shop,
         install: used.id,

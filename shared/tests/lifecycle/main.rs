@@ -4,6 +4,8 @@
 
 mod brake;
 mod missing;
+mod starts;
+mod undo;
 #[expect(dead_code, reason = "each test file uses its part of the world")]
 #[path = "../world/mod.rs"]
 mod world;

@@ -64,6 +64,17 @@ impl RunStore for DynamoRuns {
         }
     }
 
+    async fn begun(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        idempotency_key: &str,
+    ) -> Result<Option<RunId>, PortError> {
+        let key = keys::idempotency(store, provider, idempotency_key);
+        let pointer = self.table.get(&key, true).await?;
+        pointer.map(|pointer| read_pointer(&pointer)).transpose()
+    }
+
     async fn load(
         &self,
         store: &StoreId,

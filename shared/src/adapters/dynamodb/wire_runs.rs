@@ -39,6 +39,8 @@ struct RunRecordV1 {
     from_preview: Option<RunId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     undone_by: Option<RunId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<u64>,
     source: Source,
     shop_domain: ShopDomain,
     install: InstallId,
@@ -82,6 +84,7 @@ pub fn run_doc(run: &Run) -> Result<String, PortError> {
         of_run: run.of_run,
         from_preview: run.from_preview,
         undone_by: run.undone_by,
+        asked: run.asked,
         source: run.source,
         shop_domain: run.shop_domain,
         install: run.install,
@@ -136,6 +139,7 @@ pub fn read_run(store: &StoreId, provider: ProviderId, item: &Item) -> Result<Ru
         of_run: record.of_run,
         from_preview: record.from_preview,
         undone_by: record.undone_by,
+        asked: record.asked,
         source: record.source,
         shop_domain: record.shop_domain,
         install: record.install,

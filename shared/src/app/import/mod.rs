@@ -5,6 +5,7 @@
 
 mod advance;
 mod apply;
+mod begin;
 pub mod brake;
 pub mod decisions;
 mod extract;
@@ -17,6 +18,7 @@ pub mod requests;
 mod shop;
 pub mod shown;
 mod undo;
+mod used;
 mod verify;
 
 use std::sync::Arc;
@@ -149,6 +151,8 @@ impl ImportStep {
             return Ok(());
         };
         if run.state.is_final() {
+            // Whoever ended it may have died before this.
+            self.mark_undone(&run).await?;
             return self.stop_collecting(&run).await;
         }
         if run.cancel_requested && run.state.writes_nothing_yet() {

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::begin::Asked;
 use super::reach::drop_blocked;
 use super::shown::{FeedSums, Progress, Reconciliation, ResourceSums, ShownPage, ShownRun};
 use super::verify::sum;
@@ -18,8 +21,8 @@ use crate::domain::run::{Cost, Feed, Phase, Receipt, Run, RunEvent, RunKind, Run
 use crate::ports::PortError;
 use crate::ports::connectors::ConnectorStore;
 use crate::ports::provider::Extract;
-use crate::ports::queue::{Step, StepMessage, StepQueue};
-use crate::ports::runs::{Began, RunStore};
+use crate::ports::queue::StepQueue;
+use crate::ports::runs::RunStore;
 use crate::ports::time::{Clock, Random};
 
 /// An import can be taken back for this long.
@@ -44,7 +47,7 @@ pub struct Imports {
 }
 
 /// A request to begin a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct StartRun {
     /// Whether only to look.
     pub preview: bool,
@@ -75,8 +78,12 @@ impl Imports {
         request: StartRun,
         idempotency_key: Option<&str>,
     ) -> Result<RunId, AppError> {
+        let asked = Asked::Start(&request).fingerprint()?;
+        if let Some(begun) = self.begun_before(&asker, idempotency_key, asked).await? {
+            return Ok(begun);
+        }
         let connector = self.live(&asker).await?;
-        let mut run = self.new_run(&asker, &connector, RunKind::Import)?;
+        let mut run = self.new_run(&asker, &connector, RunKind::Import, asked)?;
         if request.preview {
             run.kind = RunKind::Preview;
         }
@@ -111,6 +118,10 @@ impl Imports {
         of_run: &RunId,
         idempotency_key: Option<&str>,
     ) -> Result<RunId, AppError> {
+        let asked = Asked::Undo(of_run).fingerprint()?;
+        if let Some(begun) = self.begun_before(&asker, idempotency_key, asked).await? {
+            return Ok(begun);
+        }
         let undone = self.load(asker.store, asker.provider, of_run).await?;
         if undone.kind != RunKind::Import {
             return Err(AppError::conflict(
@@ -135,6 +146,7 @@ impl Imports {
             state: RunState::Queued,
             of_run: Some(of_run.clone()),
             from_preview: None,
+            asked: Some(asked),
             blocked: BTreeMap::new(),
             decisions: Decisions::default(),
             requested_by: asker.subject.to_owned(),
@@ -313,7 +325,13 @@ impl Imports {
         )
     }
 
-    fn new_run(&self, asker: &Asker<'_>, connector: &Connector, kind: RunKind) -> Result<Run, AppError> {
+    fn new_run(
+        &self,
+        asker: &Asker<'_>,
+        connector: &Connector,
+        kind: RunKind,
+        asked: u64,
+    ) -> Result<Run, AppError> {
         let Some(installation) = &connector.installation else { return Err(AppError::not_found()) };
         let now = self.clock.now();
         Ok(Run {
@@ -326,6 +344,7 @@ impl Imports {
             of_run: None,
             from_preview: None,
             undone_by: None,
+            asked: Some(asked),
             source: Source { provider: asker.provider, shop_id: installation.shop_id },
             shop_domain: installation.shop.clone(),
             install: installation.id.clone(),
@@ -380,33 +399,6 @@ impl Imports {
     fn age(&self, run: &Run) -> Duration {
         let since = run.finished_at.unwrap_or(run.created_at);
         Duration::try_from(self.clock.now().duration_since(since)).unwrap_or_default()
-    }
-
-    async fn begin(&self, run: Run, idempotency_key: Option<&str>) -> Result<RunId, AppError> {
-        let id = match self.runs.begin(&run, idempotency_key).await? {
-            Began::New => run.id.clone(),
-            // Sent again below: the request that began it may have ended before it sent the first message.
-            Began::Before(id) => id,
-            Began::Busy(id) => {
-                return Err(AppError::conflict(
-                    "run_active",
-                    format!("Run {id} is going on for this store. Wait for it or cancel it."),
-                ));
-            }
-        };
-        self.send_first(&Run { id: id.clone(), ..run }).await?;
-        Ok(id)
-    }
-
-    /// Sends the message that makes a run look what it has to do next.
-    pub(super) async fn send_first(&self, run: &Run) -> Result<(), AppError> {
-        let first = StepMessage {
-            store: run.store.clone(),
-            provider: run.provider,
-            run: run.id.clone(),
-            step: Step::Extract,
-        };
-        Ok(self.queue.send(&[first], Duration::ZERO).await?)
     }
 }
 

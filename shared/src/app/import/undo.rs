@@ -1,15 +1,19 @@
 //! Undo: the journal of a run, taken back. A record goes back only if it still is what that run made of it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::pages::{Chunk, EntryWriter, JournalEntry};
+use super::used::Used;
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::gone::differs;
 use crate::domain::ids::RunId;
+use crate::domain::options::OnMissing;
 use crate::domain::plan::{CodeCounts, Counts, Outcome, PlanEntry, count_as};
-use crate::domain::record::{RecordKey, StoredRecord};
+use crate::domain::record::{Kind, RecordKey, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Phase, Receipt, Run, RunEvent, RunState};
 use crate::domain::warning::Code;
 use crate::ports::PortError;
@@ -72,8 +76,21 @@ impl ImportStep {
                 Some(decisions) => decisions,
                 None => {
                     let mut decisions = Vec::new();
+                    let mut used: BTreeMap<Kind, Used> = BTreeMap::new();
                     for (entry, now) in entries.iter().zip(&stored) {
-                        decisions.extend(decide(run, of_run, entry, now.as_ref())?);
+                        let mut decision = decide(run, of_run, entry, now.as_ref())?;
+                        if let (Some(decision), Some(now)) = (&mut decision, now)
+                            && decision.entry.outcome == Outcome::Removed
+                        {
+                            let kind = now.key.kind;
+                            if let Entry::Vacant(unread) = used.entry(kind) {
+                                unread.insert(self.used(run, kind).await?);
+                            }
+                            if used.get(&kind).is_some_and(|used| used.holds(run, &now.key)) {
+                                *decision = instead_archived(now);
+                            }
+                        }
+                        decisions.extend(decision);
                     }
                     place.put_decisions(number, &decisions, &mut cost).await?;
                     decisions
@@ -137,6 +154,11 @@ impl ImportStep {
         let version = decided.version;
         let Some(now) = now.filter(|now| now.version == version) else { return Ok(false) };
         let wrote = match before {
+            None if decided.outcome == Outcome::Updated => {
+                let back =
+                    StoredRecord { version: version + 1, written_run: run.id.clone(), ..archived(now) };
+                self.catalog.put(&run.store, &back, Expect::Version(version), cost).await
+            }
             None => self.catalog.delete(&run.store, &now.key, version, cost).await,
             Some(before) => {
                 let back =
@@ -213,6 +235,37 @@ fn decide(
             }
         }
     })
+}
+
+/// A record that the run made and that others point to: it goes out of sight instead of out of the store. A later
+/// import that finds it in the shop brings it back as if it had been missing.
+fn archived(now: &StoredRecord) -> StoredRecord {
+    let mut back = now.clone();
+    if let Some((field, value)) = OnMissing::Archive.sets(now.key.kind) {
+        back.record.set(field, value);
+    }
+    back.standing = now.standing.gone(&now.written_run, OnMissing::Archive);
+    back
+}
+
+fn instead_archived(now: &StoredRecord) -> Decision {
+    let after = archived(now);
+    let diff = OnMissing::Archive
+        .sets(now.key.kind)
+        .map(|(field, value)| differs(field, now.record.get(field).clone(), value));
+    Decision {
+        entry: PlanEntry {
+            kind: now.key.kind,
+            external_id: now.key.external_id,
+            label: super::missing::label(now),
+            outcome: Outcome::Updated,
+            source: now.digest,
+            version: now.version,
+            codes: vec![Code::UndoArchivedUsed],
+            diff: diff.into_iter().collect(),
+        },
+        counts: count_as(&after.record, Outcome::Updated),
+    }
 }
 
 /// The same numbers, all under "blocked".

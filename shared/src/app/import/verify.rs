@@ -62,27 +62,31 @@ impl ImportStep {
         }
         let (planned, applied) = self.receipts(&run).await?;
         let sums = sum(&planned, &applied);
-        self.change(&run.store, run.provider, &run.id, |run| {
-            if run.state != RunState::Verifying {
-                return Ok(false);
-            }
-            settle(run, &sums);
-            let stopped = run.cancel_requested && sums.stopped;
-            if stopped && sums.cost.catalogue_writes > 0 {
-                *run.warnings.entry(Code::RunCancelledPartial).or_default() += 1;
-            }
-            let event = if stopped {
-                RunEvent::Stopped
-            } else if needs_a_look(run) {
-                RunEvent::VerifiedWithWarnings
-            } else {
-                RunEvent::VerifiedClean
-            };
-            run.take(event, self.clock.now()).map_err(AppError::bug)?;
-            Ok(true)
-        })
-        .await?;
-        self.mark_undone(&run).await
+        let ended = self
+            .change(&run.store, run.provider, &run.id, |run| {
+                if run.state != RunState::Verifying {
+                    return Ok(false);
+                }
+                settle(run, &sums);
+                let stopped = run.cancel_requested && sums.stopped;
+                if stopped && sums.cost.catalogue_writes > 0 {
+                    *run.warnings.entry(Code::RunCancelledPartial).or_default() += 1;
+                }
+                let event = if stopped {
+                    RunEvent::Stopped
+                } else if needs_a_look(run) {
+                    RunEvent::VerifiedWithWarnings
+                } else {
+                    RunEvent::VerifiedClean
+                };
+                run.take(event, self.clock.now()).map_err(AppError::bug)?;
+                Ok(true)
+            })
+            .await?;
+        match ended {
+            Some(run) => self.mark_undone(&run).await,
+            None => Ok(()),
+        }
     }
 
     /// Writes the final numbers of a run that broke off: what was applied until then.
@@ -98,8 +102,13 @@ impl ImportStep {
         Ok(())
     }
 
-    async fn mark_undone(&self, run: &Run) -> Result<(), StepError> {
-        let Some(of_run) = &run.of_run else { return Ok(()) };
+    /// Notes on the run that an undo took back that it did. One that was stopped has left something, and another can
+    /// take that back.
+    pub(super) async fn mark_undone(&self, run: &Run) -> Result<(), StepError> {
+        let done = matches!(run.state, RunState::Completed | RunState::CompletedWithWarnings);
+        let Some(of_run) = run.of_run.as_ref().filter(|_| done && run.kind == RunKind::Undo) else {
+            return Ok(());
+        };
         self.change(&run.store, run.provider, of_run, |undone| {
             let news = undone.undone_by.as_ref() != Some(&run.id);
             undone.undone_by = Some(run.id.clone());

@@ -78,12 +78,15 @@ async fn of_many_that_begin_at_once_one_gets_the_lock(runs: &dyn RunStore) -> Ch
 async fn the_same_key_begins_one_run(runs: &dyn RunStore) -> Checked {
     let store = samples::store()?;
     let wanted: Vec<_> = (0..6).map(|n| samples::run(&store, n)).collect();
+    assert_eq!(runs.begun(&store, PROVIDER, "key ✓").await?, None);
     let began = join_all(wanted.iter().map(|run| runs.begin(run, Some("key ✓")))).await;
     let began: Vec<Began> = began.into_iter().collect::<Result<_, _>>()?;
     let new = began.iter().position(|began| *began == Began::New).ok_or("none began")?;
     for (n, began) in began.iter().enumerate().filter(|(n, _)| *n != new) {
         assert_eq!(*began, Began::Before(wanted[new].id.clone()), "{n}");
     }
+    assert_eq!(runs.begun(&store, PROVIDER, "key ✓").await?.as_ref(), Some(&wanted[new].id));
+    assert_eq!(runs.begun(&store, PROVIDER, "key").await?, None);
     let mut first = wanted[new].clone();
     first.state = RunState::Failed;
     runs.save(&mut first).await?;
@@ -292,6 +295,7 @@ async fn nothing_of_one_store_shows_in_another(runs: &dyn RunStore) -> Checked {
     runs.put_page(&store, &page, vec![1], false, &mut cost).await?;
     assert_eq!(runs.load(&other, PROVIDER, &run.id).await?, None);
     assert_eq!(runs.active(&other, PROVIDER).await?, None);
+    assert_eq!(runs.begun(&other, PROVIDER, "key").await?, None);
     assert!(runs.receipts(&other, &run.id, Phase::Plan, 0).await?.is_empty());
     assert_eq!(runs.page(&other, &page, &mut cost).await?, None);
     assert_eq!(runs.begin(&samples::run(&other, 1), Some("key")).await?, Began::New);

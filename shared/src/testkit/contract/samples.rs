@@ -63,6 +63,7 @@ pub fn run(store: &StoreId, seconds: u64) -> Run {
         of_run: None,
         from_preview: None,
         undone_by: None,
+        asked: Some(u64::MAX),
         source: SOURCE,
         shop_domain: shop(),
         install: install(),
