@@ -19,7 +19,8 @@ use shared::app::import::records::RecordFilter;
 use shared::app::import::requests::Imports;
 use shared::domain::ids::{ProviderId, RunId};
 use shared::domain::record::{Kind, RecordKey, Resource};
-use shared::domain::run::{RunKind, RunState};
+use shared::domain::run::{Cost, RunKind, RunState};
+use shared::domain::warning::Code;
 use shared::lambda::http::{Edge, Response, handle};
 use shared::lambda::{catalog, import_step, imports};
 use shared::ports::metrics::Metric;
@@ -78,6 +79,17 @@ impl Bench {
         let next: Value = serde_json::from_str(&answer.body).unwrap();
         bench.facts.insert("next", next["run_id"].as_str().unwrap().to_owned());
         bench.queue.clear();
+        bench
+    }
+
+    /// With a record of the import that could not be written.
+    async fn with_a_failed_record() -> Self {
+        let bench = Self::new().await;
+        let run = RunId::parse(&bench.facts["run"]).unwrap();
+        let mut receipt = bench.runs.receipts_of(&run).into_iter().next().unwrap();
+        receipt.chunk.index += 1_000;
+        receipt.warnings.insert(Code::RunItemFailed, 1);
+        bench.runs.put_receipt(&store("one"), &run, &receipt, &mut Cost::default()).await.unwrap();
         bench
     }
 
@@ -190,6 +202,7 @@ async fn every_request_is_answered_as_its_name_says() {
         for name in names(function) {
             let bench = match name.as_str() {
                 "good_cancel" => Bench::with_next_run().await,
+                "good_retry" => Bench::with_a_failed_record().await,
                 _ => Bench::new().await,
             };
             let before = bench.dump();
@@ -289,7 +302,7 @@ async fn what_is_another_store_s_is_answered_like_what_does_not_exist() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 9);
+    assert_eq!(compared, 10);
     // A store in the path that is not the token's: like one that does not exist.
     for function in ["imports", "catalog"] {
         let bench = Bench::new().await;

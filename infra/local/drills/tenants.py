@@ -25,6 +25,7 @@ REFUSED_BY_THE_HANDLER = {
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/decisions": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/cancel": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/undo": {"query": "?unknown=1"},
+    "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/retry": {"query": "?unknown=1"},
 }
 
 

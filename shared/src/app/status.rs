@@ -214,6 +214,7 @@ impl Status {
         let imports = |resource: Wanted| {
             runs.iter().find(|run| {
                 run.kind == RunKind::Import
+                    && !run.is_partial()
                     && matches!(run.state, RunState::Completed | RunState::CompletedWithWarnings)
                     && run.undone_by.is_none()
                     && run.wanted.contains(&resource)

@@ -24,6 +24,8 @@ pub enum RunKind {
     Import,
     /// Takes an import back.
     Undo,
+    /// Tries again what a run did not write for a reason that passes.
+    Retry,
 }
 
 /// Where a run stands. Final states never change.
@@ -360,7 +362,7 @@ pub struct Run {
     pub kind: RunKind,
     /// Where it stands.
     pub state: RunState,
-    /// The run that an undo takes back.
+    /// The run that an undo takes back, or that a retry tries again.
     pub of_run: Option<RunId>,
     /// The preview whose plan it carries out.
     pub from_preview: Option<RunId>,
@@ -400,7 +402,7 @@ pub struct Run {
     pub feeds: BTreeMap<Feed, FeedProgress>,
     /// How often planning began anew, because a feed had to be joined or extracted again.
     pub generation: u32,
-    /// The stage of applying, see [`Run::STAGES`].
+    /// The stage of applying, see [`Run::STAGES`]; before that, how far a limited run has come in planning.
     pub stage: u32,
     /// Whether the messages of the current phase or stage were all sent.
     pub handed_off: bool,

@@ -143,6 +143,11 @@ pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError
             let run = app.undo(asker, &run_id(&call)?, call.idempotency_key()?).await?;
             json(202, &Started { run_id: run.to_string() })
         }
+        ("POST", "/{run_id}/retry") => {
+            call.query(&[])?;
+            let run = app.retry(asker, &run_id(&call)?, call.idempotency_key()?).await?;
+            json(202, &Started { run_id: run.to_string() })
+        }
         _ => Err(AppError::not_found()),
     }
 }

@@ -307,6 +307,30 @@ impl Writer {
             ),
         ];
         self.add(HttpMethod::Post, &format!("{RUN}/undo"), undo, refused);
+
+        let answer = self.answer::<Started>("The run that tries again.");
+        let retry = once(operation(
+            "retryImport",
+            "Tries again the records that a run did not write for a reason that passes (`RUN_ITEM_FAILED`, `SRC_CHILD_TRUNCATED`, `RUN_PLAN_STALE`), and no others, from a fresh look at the shop.",
+        ))
+        .response("202", answer);
+        let refused: Failures = &[
+            (400, &["invalid_idempotency_key", "invalid_parameter"]),
+            (
+                409,
+                &[
+                    "idempotency_key_reused",
+                    "run_active",
+                    "already_undone",
+                    "nothing_to_retry",
+                    "too_much_to_retry",
+                    "not_connected",
+                    "missing_scopes",
+                    "run_of_other_shop",
+                ],
+            ),
+        ];
+        self.add(HttpMethod::Post, &format!("{RUN}/retry"), retry, refused);
     }
 
     fn catalog(&mut self) {

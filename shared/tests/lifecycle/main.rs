@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 mod brake;
+mod limit;
 mod missing;
+mod retry;
 mod starts;
 mod undo;
 #[expect(dead_code, reason = "each test file uses its part of the world")]

@@ -109,13 +109,17 @@ impl ImportStep {
     }
 
     async fn after_planning(&self, run: &mut Run) -> Result<Next, StepError> {
-        let feeds: Vec<Feed> = run.feeds.keys().copied().collect();
         let receipts = self.runs.receipts(&run.store, &run.id, Phase::Plan, run.generation).await?;
-        let open = open(run.chunks_of(&feeds), &receipts);
+        let open = open(run.chunks_to_plan(), &receipts);
         if !open.is_empty() {
             return Ok(Next::Wait(open));
         }
-        if !run.feeds.contains_key(&Feed::Missing) {
+        if run.plan_further(&receipts) {
+            return Ok(Next::Changed);
+        }
+        if run.is_partial() {
+            prove_complete(run, &receipts)?;
+        } else if !run.feeds.contains_key(&Feed::Missing) {
             prove_complete(run, &receipts)?;
             let now = self.clock.now();
             let missing = FeedProgress {
@@ -184,7 +188,8 @@ fn add_up(run: &mut Run, receipts: &[Receipt]) {
 /// Holds what was read against what the shop announced, line by line. Nothing is written unless they agree: a file
 /// that was cut must never look like a shop that has less.
 fn prove_complete(run: &Run, receipts: &[Receipt]) -> Result<(), StepError> {
-    for (feed, progress) in run.feeds.iter().filter(|(feed, _)| **feed != Feed::Locations) {
+    let proven = |feed: Feed| feed == Feed::Locations || run.has_enough(feed, receipts);
+    for (feed, progress) in run.feeds.iter().filter(|(feed, _)| !proven(**feed)) {
         let of_feed = || receipts.iter().filter(|receipt| receipt.chunk.feed == *feed);
         let lines: u64 = of_feed().map(|receipt| receipt.lines).sum();
         let roots: u64 = of_feed().map(|receipt| receipt.roots).sum();

@@ -100,11 +100,13 @@ impl ImportStep {
             }
         } else {
             let mut items = self.open(run, chunk, &mut tally.cost).await?;
+            let mut pick = self.pick_to_apply(run, chunk, &mut tally.cost).await?;
             loop {
                 let batch = items.batch(run).await?;
                 if batch.is_empty() {
                     break;
                 }
+                let batch = self.picked(run, &mut pick, batch, &mut tally.cost).await?;
                 let tasks = tasks(batch, &mut entries, &mut tally.counts);
                 self.apply_batch(run, place, tasks, &mut tally, &mut results).await?;
             }

@@ -20,6 +20,8 @@ pub(super) enum Asked<'a> {
     Start(&'a StartRun),
     /// To take a run back.
     Undo(&'a RunId),
+    /// To try again what a run left.
+    Retry(&'a RunId),
 }
 
 impl Asked<'_> {

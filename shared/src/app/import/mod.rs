@@ -11,10 +11,12 @@ pub mod decisions;
 mod extract;
 mod missing;
 pub(crate) mod pages;
+mod pick;
 mod plan;
 mod reach;
 pub mod records;
 pub mod requests;
+mod retry;
 mod shop;
 pub mod shown;
 mod undo;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use crate::app::access::Access;
 use crate::app::error::AppError;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
-use crate::domain::run::{Failure, Run, RunEvent, RunKind};
+use crate::domain::run::{Failure, Run, RunEvent, RunKind, RunState};
 use crate::domain::warning::Code;
 use crate::ports::PortError;
 use crate::ports::catalog::Catalog;
@@ -160,7 +162,12 @@ impl ImportStep {
         }
         match &message.step {
             Step::Extract if run.kind == RunKind::Undo => self.begin_undo(run).await,
-            Step::Extract => self.begin_extract(run).await,
+            Step::Extract => {
+                if run.kind == RunKind::Retry && run.state == RunState::Queued {
+                    self.look_up_failed(&run).await?;
+                }
+                self.begin_extract(run).await
+            }
             Step::Poll { hop } => self.poll(run, *hop).await,
             Step::Plan { chunk, generation } => self.plan_chunk(run, *chunk, *generation).await,
             Step::Apply { chunk, generation } => self.apply_chunk(run, *chunk, *generation).await,

@@ -158,6 +158,7 @@ impl ImportStep {
         let names =
             if chunk.feed == Feed::Locations { self.local_warehouse_names(run).await? } else { Vec::new() };
         let mut planner = Planner::new(run, place);
+        let mut pick = self.pick_to_plan(run, chunk, 0, cost).await?;
         loop {
             let batch = items.batch(run).await?;
             if items.tally().orphans > 0 {
@@ -166,6 +167,7 @@ impl ImportStep {
             if batch.is_empty() {
                 break;
             }
+            let batch = self.picked(run, &mut pick, batch, cost).await?;
             let keys: Vec<RecordKey> = batch.iter().map(|candidate| candidate.key).collect();
             let stored = self.catalog.get(&run.store, &keys, false, cost).await?;
             let promised = preview.entries(self, run, &keys, cost).await?;
@@ -206,6 +208,7 @@ impl ImportStep {
                 progress.chunks = 1;
             }
             run.generation += 1;
+            run.stage = 0;
             run.handed_off = false;
             Ok(true)
         })

@@ -123,7 +123,7 @@ impl Imports {
             return Ok(begun);
         }
         let undone = self.load(asker.store, asker.provider, of_run).await?;
-        if undone.kind != RunKind::Import {
+        if !matches!(undone.kind, RunKind::Import | RunKind::Retry) {
             return Err(AppError::conflict(
                 "not_undoable",
                 "Only an import can be undone; this run wrote none.",
@@ -237,7 +237,9 @@ impl Imports {
                 let source = run.announced.get(&resource).copied();
                 let received = counts.received(resource);
                 let outcomes = counts.0.get(&resource).cloned().unwrap_or_default();
-                let closes = run.kind == RunKind::Undo || source.is_none_or(|source| source == received);
+                let closes = run.kind == RunKind::Undo
+                    || run.is_partial()
+                    || source.is_none_or(|source| source == received);
                 ResourceSums { resource, source, received, outcomes, closes }
             })
             .collect();
@@ -313,7 +315,7 @@ impl Imports {
         Progress { done, total, per_second: (per_second * 10.0).round() / 10.0, eta_seconds }
     }
 
-    async fn live(&self, asker: &Asker<'_>) -> Result<Connector, AppError> {
+    pub(super) async fn live(&self, asker: &Asker<'_>) -> Result<Connector, AppError> {
         let connector = self.connectors.load(asker.store, asker.provider).await?;
         connector.filter(|connector| connector.installation.is_some() && connector.reason.is_none()).ok_or_else(
             || {
@@ -325,7 +327,7 @@ impl Imports {
         )
     }
 
-    fn new_run(
+    pub(super) fn new_run(
         &self,
         asker: &Asker<'_>,
         connector: &Connector,

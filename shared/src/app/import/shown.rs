@@ -69,7 +69,7 @@ pub struct ShownRun {
     pub status: RunState,
     /// Whether it was asked to stop and has not yet.
     pub cancel_requested: bool,
-    /// The run that this one takes back.
+    /// The run that this one takes back or tries again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of_run: Option<String>,
     /// The preview that it carries out.

@@ -87,7 +87,7 @@ impl ImportStep {
                                 unread.insert(self.used(run, kind).await?);
                             }
                             if used.get(&kind).is_some_and(|used| used.holds(run, &now.key)) {
-                                *decision = instead_archived(now);
+                                archive_instead(decision, now);
                             }
                         }
                         decisions.extend(decision);
@@ -248,24 +248,13 @@ fn archived(now: &StoredRecord) -> StoredRecord {
     back
 }
 
-fn instead_archived(now: &StoredRecord) -> Decision {
-    let after = archived(now);
-    let diff = OnMissing::Archive
-        .sets(now.key.kind)
-        .map(|(field, value)| differs(field, now.record.get(field).clone(), value));
-    Decision {
-        entry: PlanEntry {
-            kind: now.key.kind,
-            external_id: now.key.external_id,
-            label: super::missing::label(now),
-            outcome: Outcome::Updated,
-            source: now.digest,
-            version: now.version,
-            codes: vec![Code::UndoArchivedUsed],
-            diff: diff.into_iter().collect(),
-        },
-        counts: count_as(&after.record, Outcome::Updated),
-    }
+fn archive_instead(decision: &mut Decision, now: &StoredRecord) {
+    let set = OnMissing::Archive.sets(now.key.kind);
+    decision.entry.diff =
+        set.map(|(field, value)| differs(field, now.record.get(field).clone(), value)).into_iter().collect();
+    decision.entry.codes.push(Code::UndoArchivedUsed);
+    decision.entry.outcome = Outcome::Updated;
+    decision.counts = count_as(&now.record, Outcome::Updated);
 }
 
 /// The same numbers, all under "blocked".

@@ -134,7 +134,7 @@ fn settle(run: &mut Run, sums: &Sums) {
     run.counts = sums.counts.clone();
     run.cost = sums.cost;
     let moved = run.announced.iter().any(|(resource, n)| run.counts.received(*resource) != *n);
-    if moved && run.kind == RunKind::Import {
+    if moved && run.kind == RunKind::Import && !run.is_partial() {
         *run.warnings.entry(Code::SrcChangedDuringRun).or_default() += 1;
     }
 }
