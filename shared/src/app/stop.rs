@@ -28,6 +28,7 @@ pub(super) async fn stop_run(
         run.updated_at = now;
         // One that waits for a decision has no step under way that would see it.
         if run.state == RunState::AwaitingDecision {
+            run.not_applied = std::mem::take(&mut run.counts);
             run.take(RunEvent::Stopped, now).map_err(AppError::bug)?;
         }
         match runs.save(&mut run).await {

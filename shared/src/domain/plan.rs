@@ -97,6 +97,11 @@ impl Counts {
         }
     }
 
+    /// Whether nothing is counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The number for a resource and outcome.
     pub fn get(&self, resource: Resource, outcome: Outcome) -> u64 {
         self.0.get(&resource).and_then(|outcomes| outcomes.get(&outcome)).copied().unwrap_or(0)

@@ -414,6 +414,8 @@ pub struct Run {
     pub announced: BTreeMap<Resource, u64>,
     /// Numbers by resource and outcome: of the plan until something is applied, then of what was applied.
     pub counts: Counts,
+    /// What was planned and not applied, because the run was stopped: with `counts`, all that was planned.
+    pub not_applied: Counts,
     /// Numbers of warnings by code.
     pub warnings: CodeCounts,
     /// What it wrote and cost.

@@ -54,6 +54,7 @@ pub async fn importing() -> World {
         handed_off: false,
         announced: BTreeMap::new(),
         counts: Counts::default(),
+        not_applied: Counts::default(),
         warnings: CodeCounts::default(),
         cost: Cost::default(),
         failure: None,

@@ -69,6 +69,8 @@ struct RunRecordV1 {
     state_since: Timestamp,
     announced: BTreeMap<Resource, u64>,
     counts: Counts,
+    #[serde(default)]
+    not_applied: Counts,
     warnings: CodeCounts,
     cost: Cost,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,6 +109,7 @@ pub fn run_doc(run: &Run) -> Result<String, PortError> {
         state_since: run.state_since,
         announced: run.announced,
         counts: run.counts,
+        not_applied: run.not_applied,
         warnings: run.warnings,
         cost: run.cost,
         failure: run.failure,
@@ -166,6 +169,7 @@ pub fn read_run(store: &StoreId, provider: ProviderId, item: &Item) -> Result<Ru
         state_since: record.state_since,
         announced: record.announced,
         counts: record.counts,
+        not_applied: record.not_applied,
         warnings: record.warnings,
         cost: record.cost,
         failure: record.failure,

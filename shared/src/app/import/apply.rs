@@ -47,6 +47,8 @@ struct Tally {
     warnings: CodeCounts,
     cost: Cost,
     batches: u32,
+    /// Whether it ended before its end, because the run was to stop.
+    stopped: bool,
 }
 
 impl ImportStep {
@@ -60,7 +62,9 @@ impl ImportStep {
         let done = !current
             || self.runs.receipt(&run.store, &run.id, Phase::Apply, generation, chunk).await?.is_some();
         if !done {
-            let receipt = if run.cancel_requested {
+            // A chunk that was begun goes on to where an earlier attempt came; what that wrote is known only then.
+            let stop = run.cancel_requested && !self.was_begun(self.place(&run, chunk), 0).await?;
+            let receipt = if stop {
                 Self::receipt(&run, chunk, Tally::default(), 0, true)
             } else {
                 self.apply(&run, chunk).await?
@@ -96,7 +100,9 @@ impl ImportStep {
             tasks.retain(|task| task.entry.outcome.writes());
             tasks.sort_by_key(|task| task.key);
             for batch in in_batches(tasks) {
-                self.apply_batch(run, place, batch, &mut tally, &mut results).await?;
+                if !self.apply_batch(run, place, batch, &mut tally, &mut results).await? {
+                    break;
+                }
             }
         } else {
             let mut items = self.open(run, chunk, &mut tally.cost).await?;
@@ -108,12 +114,14 @@ impl ImportStep {
                 }
                 let batch = self.picked(run, &mut pick, batch, &mut tally.cost).await?;
                 let tasks = tasks(batch, &mut entries, &mut tally.counts);
-                self.apply_batch(run, place, tasks, &mut tally, &mut results).await?;
+                if !self.apply_batch(run, place, tasks, &mut tally, &mut results).await? {
+                    break;
+                }
             }
         }
-        let batches = tally.batches;
+        let (batches, stopped) = (tally.batches, tally.stopped);
         let pages = results.finish(&mut tally.cost).await?.len() as u32;
-        let mut receipt = Self::receipt(run, chunk, tally, batches, false);
+        let mut receipt = Self::receipt(run, chunk, tally, batches, stopped);
         receipt.result_pages = pages;
         (receipt.lines, receipt.roots) = (plan.lines, plan.roots);
         Ok(receipt)
@@ -145,9 +153,13 @@ impl ImportStep {
         tasks: Vec<Task>,
         tally: &mut Tally,
         results: &mut EntryWriter<'_>,
-    ) -> Result<(), StepError> {
+    ) -> Result<bool, StepError> {
         if tasks.is_empty() {
-            return Ok(());
+            return Ok(true);
+        }
+        if run.cancel_requested && !self.was_begun(place, tally.batches).await? {
+            tally.stopped = true;
+            return Ok(false);
         }
         let keys: Vec<RecordKey> = tasks.iter().map(|task| task.key).collect();
         let stored = self.catalog.get(&run.store, &keys, true, &mut tally.cost).await?;
@@ -174,7 +186,12 @@ impl ImportStep {
                 results.push(&done.entry, &mut tally.cost).await?;
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether an earlier attempt has begun a batch.
+    async fn was_begun(&self, place: Chunk<'_>, batch: u32) -> Result<bool, StepError> {
+        Ok(place.journal(batch, &mut Cost::default()).await?.is_some())
     }
 
     /// The before-images of a batch: those of an earlier attempt where there was one.

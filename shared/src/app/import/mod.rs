@@ -19,6 +19,7 @@ pub mod requests;
 mod retry;
 mod shop;
 pub mod shown;
+mod stopped;
 mod undo;
 mod used;
 mod verify;

@@ -71,6 +71,7 @@ impl Imports {
             }
             let done = applied.iter().find(|done| done.chunk == receipt.chunk);
             let entries = self.page(&run, receipt, done, at.page).await?;
+            let carried_out = self.carried_out(&run, self.place(&run, receipt.chunk), done).await?;
             pages_read += 1;
             let skip = at.entry as usize;
             let total = entries.len();
@@ -80,8 +81,8 @@ impl Imports {
                     return Ok(ShownPage { items, next_cursor: Some(write_cursor(&at)?) });
                 }
                 if filter.takes(&entry) {
-                    let carried_out = run.kind != RunKind::Preview && done.is_some_and(|done| !done.skipped);
-                    items.push(ShownRecord::new(entry, store, run.source, carried_out));
+                    let applied = carried_out.holds(entry.kind, entry.external_id);
+                    items.push(ShownRecord::new(entry, store, run.source, applied));
                 }
             }
             debug_assert!(total >= skip);

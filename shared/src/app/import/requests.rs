@@ -159,6 +159,7 @@ impl Imports {
             handed_off: false,
             announced: BTreeMap::new(),
             counts: Counts::default(),
+            not_applied: Counts::default(),
             warnings: CodeCounts::new(),
             cost: Cost::default(),
             failure: None,
@@ -187,6 +188,10 @@ impl Imports {
             let now = self.clock.now();
             run.updated_at = now;
             if run.state.writes_nothing_yet() {
+                // Of an import, what it had planned; nothing of it is applied.
+                if run.kind != RunKind::Preview {
+                    run.not_applied = std::mem::take(&mut run.counts);
+                }
                 run.take(RunEvent::Stopped, now).map_err(AppError::bug)?;
             }
             match self.runs.save(&mut run).await {
@@ -369,6 +374,7 @@ impl Imports {
             state_since: now,
             announced: BTreeMap::new(),
             counts: Counts::default(),
+            not_applied: Counts::default(),
             warnings: CodeCounts::new(),
             cost: Cost::default(),
             failure: None,

@@ -109,6 +109,11 @@ pub struct ShownRun {
     /// Numbers by resource and outcome.
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, BTreeMap<String, u64>>))]
     pub counts: Counts,
+    /// What was planned and not applied, because the run was stopped, by resource and planned outcome: with `counts`, all
+    /// that was planned.
+    #[serde(skip_serializing_if = "Counts::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, BTreeMap<String, u64>>))]
+    pub not_applied: Counts,
     /// Warnings by code.
     pub warnings: Vec<ShownWarning>,
     /// What it wrote and cost.
@@ -157,6 +162,7 @@ impl ShownRun {
             progress,
             announced: run.announced.clone(),
             counts,
+            not_applied: run.not_applied.clone(),
             warnings: warnings
                 .iter()
                 .map(|(code, count)| ShownWarning {

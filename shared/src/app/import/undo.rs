@@ -60,12 +60,10 @@ impl ImportStep {
         // The chunk's receipt may be missing, where the run broke off in the middle of it: its journal is read as far
         // as it goes.
         let mut batches = Vec::new();
-        if !run.cancel_requested {
-            for batch in 0.. {
-                match journal.journal(batch, &mut cost).await? {
-                    Some(entries) => batches.push(entries),
-                    None => break,
-                }
+        for batch in 0.. {
+            match journal.journal(batch, &mut cost).await? {
+                Some(entries) => batches.push(entries),
+                None => break,
             }
         }
         let place = self.place(run, chunk);
@@ -74,6 +72,8 @@ impl ImportStep {
             let stored = self.catalog.get(&run.store, &keys, true, &mut cost).await?;
             let decisions = match place.decisions(number, &mut cost).await? {
                 Some(decisions) => decisions,
+                // What an earlier attempt has begun is ended, so that what is listed is what was done.
+                None if run.cancel_requested => break,
                 None => {
                     let mut decisions = Vec::new();
                     let mut used: BTreeMap<Kind, Used> = BTreeMap::new();

@@ -1,5 +1,6 @@
 //! Verifying: what was applied is added up, held against what was announced, and the run ends.
 
+use super::stopped::left;
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
 use crate::domain::plan::{CodeCounts, Counts, Outcome};
@@ -69,6 +70,9 @@ impl ImportStep {
                 }
                 settle(run, &sums);
                 let stopped = run.cancel_requested && sums.stopped;
+                if stopped {
+                    run.not_applied = left(&planned, &applied);
+                }
                 if stopped && sums.cost.catalogue_writes > 0 {
                     *run.warnings.entry(Code::RunCancelledPartial).or_default() += 1;
                 }

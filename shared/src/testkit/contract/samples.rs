@@ -95,6 +95,7 @@ pub fn run(store: &StoreId, seconds: u64) -> Run {
         state_since: at(seconds),
         announced: BTreeMap::from([(Resource::Products, 7)]),
         counts: Counts::default(),
+        not_applied: Counts([(Resource::Media, [(Outcome::Created, 2)].into())].into()),
         warnings: CodeCounts::new(),
         cost: Cost { catalogue_writes: 1, write_units: 2, read_units: 3.5 },
         failure: None,
