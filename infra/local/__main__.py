@@ -9,6 +9,7 @@ from . import tools
 COMMANDS = {
     "setup": ("setup", None, "fetch every pinned tool into the cache"),
     "documents": ("schema", None, "validate GraphQL documents against the pinned schema"),
+    "inputs": ("inputs", None, "hold the table of what a push may fill to the pinned schema, or write it"),
     "test": ("gate", "stack", "the gate: everything a change must pass"),
     "up": ("up", "stack", "run the local stack in the foreground"),
     "demo": ("demo", "stack", "the story: connect, import, review, rerun, undo, disconnect"),

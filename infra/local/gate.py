@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import paths, schema, tools
+from . import inputs, paths, schema, tools
 from .display import Step, console, step
 
 ANSI = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\([A-Z0-9])")
@@ -72,6 +72,8 @@ def check_documents(current: Step) -> None:
     done = schema.check_documents("shared")
     if done.returncode:
         raise Broken(done.stdout)
+    if not inputs.holds():
+        raise Broken("the table of inputs is not what the schema says: python -m local inputs --write")
     current.result = done.stdout.strip()
 
 

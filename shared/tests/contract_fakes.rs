@@ -8,6 +8,7 @@ use shared::testkit::clock::ManualClock;
 use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::contract::{self, Checked};
+use shared::testkit::destination::FakeMappings;
 use shared::testkit::faults::Faults;
 use shared::testkit::hooks::FakeHooks;
 use shared::testkit::queue::FakeQueue;
@@ -44,6 +45,11 @@ async fn connectors_and_history() -> Checked {
     contract::connectors::all(&fake).await?;
     contract::loose::all(&fake).await?;
     contract::connectors::history(&fake).await
+}
+
+#[tokio::test]
+async fn mappings() -> Checked {
+    contract::mappings::all(&FakeMappings::new(Faults::default())).await
 }
 
 #[tokio::test]

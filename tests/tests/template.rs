@@ -282,6 +282,7 @@ fn tables_survive_mistakes() -> Result<()> {
     let expected = BTreeMap::from([
         ("CatalogTable", None),
         ("ConnectorsTable", expires_at.clone()),
+        ("DestinationsTable", None),
         ("HistoryTable", None),
         ("RunsTable", expires_at),
     ]);
@@ -466,6 +467,7 @@ fn a_function_is_told_of_exactly_what_it_may_use() -> Result<()> {
         ("HISTORY_TABLE", "HistoryTable"),
         ("RUNS_TABLE", "RunsTable"),
         ("CATALOG_TABLE", "CatalogTable"),
+        ("DESTINATIONS_TABLE", "DestinationsTable"),
         ("IMPORT_STEPS_QUEUE", "ImportStepsQueue"),
         ("WEBHOOKS_QUEUE", "WebhooksQueue"),
         ("APP_SECRET_ID", "AppSecret"),

@@ -43,9 +43,9 @@ class Bench:
 
 
 def main(arguments: list[str]) -> int:
-    from . import cold, deployed, source
+    from . import cold, deployed, push_map, source
 
-    parts = {"source": source.measure, "deployed": deployed.measure, "cold": cold.measure}
+    parts = {"source": source.measure, "deployed": deployed.measure, "cold": cold.measure, "push-map": push_map.measure}
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} products everywhere: some minutes")
     parser.add_argument("--products", type=int, metavar="N", help="products read beside Airbyte's connector (default 5000)")
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
             # Each apart: what the simulator and the fakes ask of shared crates must not get into what is deployed, nor
             # have the clients of AWS compiled once more for the benchmark.
             binaries = build.build([*template.functions().values()], current)
-            binaries |= build.build(["system-tests"], current, kind=("--example", "bench-import"))
+            binaries |= build.build(["system-tests"], current, kind=("--example", "bench-import", "--example", "bench-push"))
             binaries |= build.build([build.SIMULATOR], current)
         bench = Bench(binaries)
         for name, measure in parts.items():

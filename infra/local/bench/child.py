@@ -1,4 +1,4 @@
-"""The benchmark's own binary: what it reports, and the CPU it used as the system counts it."""
+"""The benchmark's own binaries: what they report, and the CPU they used as the system counts it."""
 
 import json
 import os
@@ -17,5 +17,5 @@ def run(binary: Path, *arguments: str, env: dict[str, str]) -> dict:
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        raise Failed(f"bench-import {arguments[0]} ended with {child.returncode}:\n{complaint}")
+        raise Failed(f"{binary.name} {arguments[0]} ended with {child.returncode}:\n{complaint}")
     return {**json.loads(said), "cpu_seconds": round(used.ru_utime + used.ru_stime, 4)}

@@ -23,6 +23,11 @@ REFUSED_BY_THE_HANDLER = {
     "DELETE /stores/{store_id}/connectors/{provider}": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports": {"body": {"mode": "nothing"}},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/decisions": {"query": "?unknown=1"},
+    "POST /stores/{store_id}/connectors/{provider}/destination/check": {"query": "?unknown=1"},
+    "POST /stores/{store_id}/connectors/{provider}/destination/discover": {"query": "?unknown=1"},
+    "POST /stores/{store_id}/connectors/{provider}/destination/mappings/{stream}": {"body": {"document": {}, "unknown": 1}},
+    "POST /stores/{store_id}/connectors/{provider}/destination/mappings/{stream}/validate": {"body": {"document": {}, "unknown": 1}},
+    "DELETE /stores/{store_id}/connectors/{provider}/destination/mappings/{stream}": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/cancel": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/undo": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/retry": {"query": "?unknown=1"},
@@ -104,7 +109,7 @@ class Tenants:
         harmless = REFUSED_BY_THE_HANDLER.get(name, {})
 
         def ask(token: str | None, store: str, run: str = "", record: str = "", query: str | None = None, headers=None) -> Answer:
-            path = route.path.format(store_id=store, provider=PROVIDER, run_id=run or self.run, resource="products", id=record or self.record)
+            path = route.path.format(store_id=store, provider=PROVIDER, run_id=run or self.run, resource="products", stream="products", id=record or self.record)
             asked = path + (harmless.get("query", "") if query is None else query)
             return self.stack.call(route.method, asked, token=token, body=harmless.get("body"), headers=headers)
 
@@ -135,7 +140,7 @@ class Tenants:
         in_query = ask(self.stranger.token, theirs, query=f"?store_id={mine}")
         hold(in_query.status in (400, 404) and mine.encode() not in in_query.body, "a store named by the query", (in_query.status, in_query.body[:200]))
         if "body" in harmless:
-            asked = route.path.format(store_id=theirs, provider=PROVIDER, run_id=self.run, resource="products", id=self.record)
+            asked = route.path.format(store_id=theirs, provider=PROVIDER, run_id=self.run, resource="products", stream="products", id=self.record)
             body = {**harmless["body"], "store_id": mine}
             answer = self.stack.call(route.method, asked, token=self.stranger.token, body=body)
             hold(answer.status == 400, "a store named by the body", (answer.status, answer.body[:200]))

@@ -7,6 +7,7 @@ mod care;
 pub mod complete_oauth;
 pub mod configure;
 pub mod credentials;
+pub mod destination;
 pub mod disconnect;
 pub mod error;
 pub mod import;

@@ -11,6 +11,7 @@ pub mod ids;
 pub mod notice;
 pub mod options;
 pub mod plan;
+pub mod push;
 pub mod record;
 pub mod run;
 pub mod scopes;

@@ -228,6 +228,39 @@ impl Disconnect {
     }
 }
 
+/// Configuration of `destination`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Table of history.
+    pub history_table: String,
+    /// Table of mappings.
+    pub destinations_table: String,
+    /// Prefix of the names of token secrets.
+    pub install_secret_prefix: String,
+    /// Name of the secret of our app.
+    pub app_secret_id: String,
+    /// The claim that names the caller's store.
+    pub store_claim: String,
+}
+
+impl Destination {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let config = Self {
+            connectors_table: from.text("CONNECTORS_TABLE"),
+            history_table: from.text("HISTORY_TABLE"),
+            destinations_table: from.text("DESTINATIONS_TABLE"),
+            install_secret_prefix: from.text("INSTALL_SECRET_PREFIX"),
+            app_secret_id: from.text("APP_SECRET_ID"),
+            store_claim: from.text("STORE_CLAIM"),
+        };
+        from.finish(Some(config))
+    }
+}
+
 /// Configuration of `imports`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imports {

@@ -5,6 +5,7 @@ mod batch;
 pub mod catalog;
 pub mod config;
 pub mod connectors;
+pub mod destination;
 pub mod http;
 pub mod import_step;
 pub mod imports;

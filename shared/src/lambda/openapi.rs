@@ -3,6 +3,7 @@
 //!
 //! Nothing here runs in a function: the feature `openapi` is for the test alone.
 
+mod destination;
 mod webhooks;
 
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
@@ -25,6 +26,7 @@ use crate::app::import::shown::{Reconciliation, ShownPage, ShownRecord, ShownRun
 use crate::app::status::{Card, HistoryPage};
 use crate::domain::ids::ProviderId;
 use crate::domain::plan::Outcome;
+use crate::domain::push::target::Stream;
 use crate::domain::record::Resource;
 use crate::domain::warning::Code;
 
@@ -42,9 +44,11 @@ pub fn document() -> OpenApi {
     let mut writer = Writer { paths: PathsBuilder::new(), schemas: Vec::new() };
     writer.connectors();
     writer.webhooks();
+    writer.destination();
     writer.runs();
     writer.catalog();
     writer.schema::<ProviderId>();
+    writer.schema::<Stream>();
     writer.schema::<Problem>();
     let Writer { paths, mut schemas } = writer;
     for (name, schema) in &mut schemas {
@@ -469,6 +473,7 @@ fn in_path(name: &str) -> ParameterBuilder {
         "provider" => ("The platform.", Ref::from_schema_name(ProviderId::name()).into()),
         "run_id" => ("The run.", text()),
         "resource" => ("What to show.", shown_resources()),
+        "stream" => ("What is filled.", Ref::from_schema_name(Stream::name()).into()),
         "install_key" => ("The installation's own part of the address.", text()),
         _ => ("The record's id in the store.", text()),
     };

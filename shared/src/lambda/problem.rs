@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::http::Response;
 use crate::app::error::{AppError, ErrorKind};
+use crate::domain::push::document::MappingProblem;
 
 /// What a caller reads when a request did not succeed (RFC 9457, `application/problem+json`).
 #[derive(Debug, Serialize)]
@@ -24,6 +25,9 @@ pub struct Problem {
     pub detail: String,
     /// What to tell us when asking about it.
     pub request_id: String,
+    /// Everything that is wrong with a mapping, with the code `invalid_mapping`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problems: Option<Vec<MappingProblem>>,
 }
 
 /// The HTTP status of a kind of failure, in figures and words.
@@ -51,6 +55,15 @@ fn retry_after(kind: ErrorKind) -> Option<Duration> {
 
 /// The answer to a request that did not succeed.
 pub fn response(error: &AppError, request_id: &str) -> Response {
+    written(error, request_id, None)
+}
+
+/// The answer to a mapping that was refused.
+pub fn with_problems(error: &AppError, request_id: &str, problems: Vec<MappingProblem>) -> Response {
+    written(error, request_id, Some(problems))
+}
+
+fn written(error: &AppError, request_id: &str, problems: Option<Vec<MappingProblem>>) -> Response {
     let (status, title) = status(error.kind);
     let problem = Problem {
         kind: format!("urn:merchant-connectors:problem:{}", error.code),
@@ -59,6 +72,7 @@ pub fn response(error: &AppError, request_id: &str) -> Response {
         code: error.code,
         detail: error.detail.clone(),
         request_id: request_id.to_owned(),
+        problems,
     };
     let body = serde_json::to_string(&problem).unwrap_or_default();
     let mut response = Response::new(status, "application/problem+json", body);

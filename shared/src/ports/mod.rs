@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod connectors;
+pub mod destination;
 pub mod loose;
 pub mod metrics;
 pub mod provider;

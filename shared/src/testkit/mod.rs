@@ -7,6 +7,7 @@ pub mod connect_shop;
 pub mod connect_store;
 pub mod connect_vault;
 pub mod contract;
+pub mod destination;
 pub mod faults;
 pub mod hooks;
 pub mod metrics;

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use server::Server;
 use shared::adapters::clients;
-use shared::adapters::dynamodb::{DynamoCatalog, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoRuns};
+use shared::adapters::dynamodb::{
+    DynamoCatalog, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoMappings, DynamoRuns,
+};
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::sqs::{self, SqsStepQueue};
 use shared::adapters::system::SystemClock;
@@ -40,6 +42,13 @@ async fn connectors_and_history() -> Checked {
     contract::loose::all(&connectors).await?;
     let table = server.table("history", None).await;
     contract::connectors::history(&DynamoHistory::new(server.dynamodb(), table)).await
+}
+
+#[tokio::test]
+async fn mappings() -> Checked {
+    let server = Server::start().await;
+    let table = server.table("destinations", None).await;
+    contract::mappings::all(&DynamoMappings::new(server.dynamodb(), table)).await
 }
 
 #[tokio::test]

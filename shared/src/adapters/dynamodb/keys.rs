@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
+use crate::domain::push::target::Stream;
 use crate::domain::record::{Kind, RecordKey, Source};
 use crate::domain::run::{ChunkId, Phase};
 use crate::ports::runs::PageKey;
@@ -149,9 +150,19 @@ pub fn of_person(
     format!("S#{store}#{provider}#{shop}#{who}#{number}")
 }
 
-/// The partition of a connector's history, and of its runs in their own table.
+/// The partition of a connector's history; of its runs and of its mappings in tables of their own.
 pub fn of_connector(store: &StoreId, provider: ProviderId) -> String {
     format!("S#{store}#{provider}")
+}
+
+/// What the sort keys of the revisions of a stream's mapping begin with.
+pub fn mappings(stream: Stream) -> String {
+    format!("MAPPING#{}#", stream.as_str())
+}
+
+/// A revision of a stream's mapping.
+pub fn mapping(store: &StoreId, provider: ProviderId, stream: Stream, revision: u32) -> Key {
+    Key { pk: of_connector(store, provider), sk: format!("{}{revision:010}", mappings(stream)) }
 }
 
 /// The header of a run.

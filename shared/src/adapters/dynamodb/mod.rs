@@ -1,4 +1,4 @@
-//! Tables: connectors, history, runs, catalogue. Stored forms live and die here; keys are built in [`keys`] alone.
+//! Tables: connectors, history, runs, catalogue, destinations. Stored forms live and die here; keys are built in [`keys`] alone.
 
 pub mod catalog;
 mod claims;
@@ -8,6 +8,7 @@ pub mod history;
 pub mod hooks;
 pub mod keys;
 mod loose;
+pub mod mappings;
 pub mod personal;
 pub mod runs;
 mod table;
@@ -22,5 +23,6 @@ pub use catalog::DynamoCatalog;
 pub use connectors::DynamoConnectors;
 pub use history::DynamoHistory;
 pub use hooks::DynamoHooks;
+pub use mappings::DynamoMappings;
 pub use personal::DynamoPersonal;
 pub use runs::DynamoRuns;

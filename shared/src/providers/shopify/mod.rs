@@ -5,6 +5,7 @@ mod connect;
 mod extract;
 mod gid;
 mod map;
+pub mod push;
 mod range;
 mod webhooks;
 

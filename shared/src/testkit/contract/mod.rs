@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod connectors;
 pub mod hooks;
 pub mod loose;
+pub mod mappings;
 pub mod queue;
 pub mod runs;
 pub mod samples;
