@@ -33,7 +33,7 @@ impl OnMissing {
 impl Standing {
     /// Whether a record that is not in the shop is still to be dealt with so. What an earlier run did is not done
     /// again and never taken back.
-    pub fn awaits(&self, chosen: OnMissing) -> bool {
+    pub fn is_due(&self, chosen: OnMissing) -> bool {
         match self {
             Self::Active => true,
             Self::Missing { done, .. } => *done < chosen,
@@ -111,11 +111,11 @@ mod tests {
         for done in OnMissing::ALL {
             let later = RunId::new(uuid::Uuid::from_u128(8));
             let standing = Standing::Active.gone(&run, done);
-            assert!(Standing::Active.awaits(done));
+            assert!(Standing::Active.is_due(done));
             assert_eq!(standing.gone(&later, done), standing, "since the first run");
             assert_eq!(standing.is_tombstone(), done == OnMissing::Delete);
             for chosen in OnMissing::ALL {
-                assert_eq!(standing.awaits(chosen), chosen > done, "{done:?} then {chosen:?}");
+                assert_eq!(standing.is_due(chosen), chosen > done, "{done:?} then {chosen:?}");
             }
         }
     }

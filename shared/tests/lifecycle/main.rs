@@ -4,6 +4,7 @@
 
 mod brake;
 mod cancel;
+mod crashes;
 mod limit;
 mod missing;
 mod retry;

@@ -110,7 +110,7 @@ impl ImportStep {
             for record in self.catalog.get(&run.store, keys, true, cost).await?.into_iter().flatten() {
                 match record.standing {
                     Standing::Active => news.push(record.key.external_id),
-                    standing if standing.awaits(chosen) => known.push(record.key.external_id),
+                    standing if standing.is_due(chosen) => known.push(record.key.external_id),
                     Standing::Missing { .. } => {}
                 }
             }
@@ -147,7 +147,7 @@ impl ImportStep {
         for records in records.chunks(parts.len()) {
             let label = records.iter().flatten().next().map(label).unwrap_or_default();
             for stored in records.iter().flatten() {
-                if !stored.standing.awaits(chosen.of(stored.key.kind)) {
+                if !stored.standing.is_due(chosen.of(stored.key.kind)) {
                     continue;
                 }
                 let mut compared = gone(stored, chosen);
