@@ -22,6 +22,7 @@ use crate::rest;
 use crate::results;
 use crate::server::{Lost, Simulator};
 use crate::shop::{Calls, ShopState, lock};
+use crate::webhooks::events;
 use crate::webhooks::payload;
 use crate::webhooks::publish::{self, Occurrence};
 use crate::webhooks::subscription::Webhook;
@@ -314,6 +315,7 @@ async fn graphql(
         Err(refusal) => return *refusal,
     };
     let (simulator, state, body) = (Arc::clone(simulator), Arc::clone(state), incoming.body.clone());
+    let faulty = Arc::clone(&state);
     let version = version.to_owned();
     let answered = tokio::task::spawn_blocking(move || {
         let api = simulator.schemas.get(&version).map_err(|problem| problem.to_string())?;
@@ -330,6 +332,9 @@ async fn graphql(
             key: &simulator.key,
             uninstall: &|| {
                 uninstall(&simulator, &state, &caller.client_id);
+            },
+            publish: &|told, snapshot| {
+                publish::publish(&simulator, &state, &events::of_writes(told, snapshot));
             },
         };
         Ok::<_, String>((graphql::answer(&request, &body), version))
@@ -361,6 +366,9 @@ async fn graphql(
             "https://shopify.dev/api/usage/versioning#making-requests-to-an-api-version",
         );
         headers.insert("x-shopify-api-deprecated-reason", reason);
+    }
+    if reply.mutation && strikes(&faulty, Kind::LostMutationAnswer, "lost_mutation_answer") {
+        answer.extensions_mut().insert(Lost);
     }
     answer
 }

@@ -27,6 +27,8 @@ pub struct App {
     pub redirect_uris: Vec<String>,
     /// What the app asks for where the request names no scopes.
     pub scopes: BTreeSet<String>,
+    /// Protected customer data the app has not been approved for: `all`, or some of `name`, `address`, `email`, `phone`.
+    pub denied_customer_data: BTreeSet<String>,
     /// Refuse non-expiring tokens, as Shopify does for public apps (HTTP 403).
     pub require_expiring: bool,
     /// Retire a refresh token with its first use, stricter than Shopify is since 2026-08-28.

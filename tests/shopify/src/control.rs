@@ -22,6 +22,7 @@ use crate::shop::{ShopState, lock};
 use crate::webhooks::{events, publish};
 
 mod webhooks;
+mod writing;
 
 type Sim = State<Arc<Simulator>>;
 
@@ -44,6 +45,7 @@ pub fn router(simulator: Arc<Simulator>) -> Router {
         .route("/calls", get(all_calls))
         .route("/clock", get(clock).post(advance))
         .merge(webhooks::router())
+        .merge(writing::router())
         .with_state(simulator)
 }
 

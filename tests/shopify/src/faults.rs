@@ -33,6 +33,14 @@ pub struct Faults {
     pub truncated_body: Strike,
     /// Answer `THROTTLED` with an empty bucket.
     pub throttle: Strike,
+    /// Do the work of a mutation, then drop the connection; other requests are spared.
+    pub lost_mutation_answer: Strike,
+    /// Answer a mutation with `INTERNAL_SERVER_ERROR` and do nothing.
+    pub mutation_error: Strike,
+    /// Milliseconds that each mutation takes before it has done anything, and each query.
+    pub work_ms: u64,
+    /// Seconds after which a search finds what was written; until then only an id or an identifier does.
+    pub search_lag_seconds: i64,
     /// Milliseconds a bulk operation keeps RUNNING at least.
     pub bulk_slow_ms: u64,
     /// Bulk operations do not finish while this is on.
@@ -61,7 +69,7 @@ pub struct Faults {
     pub retry_scale: Option<f64>,
     /// Counters behind [`Strike::Share`].
     #[serde(skip)]
-    seen: [f64; 8],
+    seen: [f64; 10],
 }
 
 /// Faults that strike by chance or count.
@@ -83,6 +91,10 @@ pub enum Kind {
     DuplicateWebhooks,
     /// [`Faults::lose_webhooks`]
     LoseWebhooks,
+    /// [`Faults::lost_mutation_answer`]
+    LostMutationAnswer,
+    /// [`Faults::mutation_error`]
+    MutationError,
 }
 
 impl Faults {
@@ -97,6 +109,8 @@ impl Faults {
             Kind::BulkFail => (&mut self.bulk_fail, 5),
             Kind::DuplicateWebhooks => (&mut self.duplicate_webhooks, 6),
             Kind::LoseWebhooks => (&mut self.lose_webhooks, 7),
+            Kind::LostMutationAnswer => (&mut self.lost_mutation_answer, 8),
+            Kind::MutationError => (&mut self.mutation_error, 9),
         };
         match strike {
             Strike::Never => false,

@@ -14,6 +14,7 @@ pub mod faults;
 pub mod gid;
 pub mod graphql;
 pub mod model;
+pub mod mutate;
 pub mod oauth;
 pub mod proxy;
 pub mod resolve;

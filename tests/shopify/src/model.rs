@@ -11,13 +11,21 @@ use jiff::Timestamp;
 
 mod collection;
 mod counts;
+mod customer;
+mod definition;
 mod media;
+mod order;
 mod product;
 mod stock;
 
 pub use collection::{Collection, CollectionKind, CollectionSource, Condition, ConditionField, Relation};
 pub use counts::{Counts, DetailCounts};
+pub use customer::{Consent, Customer, MailingAddress};
+pub use definition::{Definition, OwnerKind};
 pub use media::{Media, MediaContent, MediaStatus};
+pub use order::{
+    Fulfillment, FulfillmentOrder, FulfillmentOrderLine, Order, OrderLine, ShippingLine, TaxLine, Transaction,
+};
 pub use product::{
     Category, InventoryPolicy, Metafield, OptionValue, Product, ProductOption, ProductStatus, SelectedOption,
     Seo, Variant,
@@ -67,6 +75,14 @@ pub struct Shop {
     pub products: BTreeMap<u64, Arc<Product>>,
     /// Collections by numeric id.
     pub collections: BTreeMap<u64, Arc<Collection>>,
+    /// Customers by numeric id.
+    pub customers: BTreeMap<u64, Arc<Customer>>,
+    /// Orders by numeric id.
+    pub orders: BTreeMap<u64, Arc<Order>>,
+    /// Metafield definitions, oldest first.
+    pub definitions: Vec<Definition>,
+    /// Files that belong to no product yet, by numeric id.
+    pub files: BTreeMap<u64, Arc<Media>>,
     /// Deleted products, oldest first, so that one can be brought back under its old id.
     pub deleted: Vec<Arc<Product>>,
     /// The next unused numeric id; see [`Shop::take_id`].
@@ -82,6 +98,21 @@ pub struct Plan {
     pub partner_development: bool,
     /// Whether this is a Plus store.
     pub shopify_plus: bool,
+    /// Size and restore rate of its buckets, where they are not what the plan gives.
+    pub bucket: Option<Bucket>,
+    /// From so many variants on a shop may create only [`Plan::variants_a_day`]; none: 500,000.
+    pub variants_free: Option<usize>,
+    /// How many variants a shop that large may create in a day; none: 10,000.
+    pub variants_a_day: Option<usize>,
+}
+
+/// How many points a bucket holds and gets back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Points it holds.
+    pub maximum: u32,
+    /// Points it gets back in a second.
+    pub restore: u32,
 }
 
 impl Shop {

@@ -12,6 +12,8 @@ use crate::model::{Location, MediaContent, MediaStatus, Product, Shop};
 use crate::resolve::money;
 use crate::shop::{ShopState, lock};
 
+pub(crate) mod customers;
+
 fn counted(state: &ShopState, name: &str) {
     *lock(&state.calls).rest_calls.entry(name.to_owned()).or_default() += 1;
 }
@@ -23,7 +25,7 @@ pub fn access_scopes(state: &ShopState, caller: &Caller) -> Response {
     json_answer(StatusCode::OK, &json!({ "access_scopes": scopes }))
 }
 
-/// `GET /admin/api/{version}/{shop,locations,products}.json`
+/// `GET /admin/api/{version}/{shop,locations,products,customers,orders}.json`
 pub fn resource(
     state: &ShopState,
     caller: &Caller,
@@ -40,6 +42,14 @@ pub fn resource(
         "locations.json" => needs("read_locations").unwrap_or_else(|| {
             let all: Vec<Value> = shop.locations.values().map(|location| location_json(location)).collect();
             json_answer(StatusCode::OK, &json!({ "locations": all }))
+        }),
+        "customers.json" => needs("read_customers").unwrap_or_else(|| {
+            let all: Vec<Value> = shop.customers.values().map(|one| customers::customer_json(one)).collect();
+            json_answer(StatusCode::OK, &json!({ "customers": all }))
+        }),
+        "orders.json" => needs("read_orders").unwrap_or_else(|| {
+            let all: Vec<Value> = shop.orders.values().map(|one| customers::order_json(one, shop)).collect();
+            json_answer(StatusCode::OK, &json!({ "orders": all }))
         }),
         "products.json" => needs("read_products").unwrap_or_else(|| products(shop, version, incoming)),
         _ => json_answer(StatusCode::NOT_FOUND, &json!({"errors": "Not Found"})),

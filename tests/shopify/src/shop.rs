@@ -10,7 +10,13 @@ use tokio::sync::Notify;
 use crate::bulk::BulkOperations;
 use crate::faults::Faults;
 use crate::model::{Product, Shop, Variant};
+use crate::mutate::idempotency::Memory;
+use crate::mutate::operations::Operations;
 use crate::webhooks::subscription::Webhook;
+
+mod index;
+
+pub use index::{Index, Made, UniqueValue};
 
 /// Locks, whether or not another holder panicked: every value here is valid between any two statements.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -18,26 +24,11 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A shop at one moment, with ways to find things in it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// The data.
     pub shop: Shop,
     index: OnceLock<Index>,
-}
-
-/// Where things are.
-#[derive(Debug, Default)]
-pub struct Index {
-    /// Variant id → product id.
-    pub variants: HashMap<u64, u64>,
-    /// Inventory item id → product id and variant id.
-    pub items: HashMap<u64, (u64, u64)>,
-    /// Media id → product id.
-    pub media: HashMap<u64, u64>,
-    /// Product id → collections it is in.
-    pub collections: HashMap<u64, Vec<u64>>,
-    /// Level key → location id.
-    pub level_keys: HashMap<u64, u64>,
 }
 
 impl Snapshot {
@@ -49,27 +40,7 @@ impl Snapshot {
 
     /// The index, built when first asked for.
     pub fn index(&self) -> &Index {
-        self.index.get_or_init(|| {
-            let mut index = Index::default();
-            for product in self.shop.products.values() {
-                for variant in &product.variants {
-                    index.variants.insert(variant.id, product.id);
-                    index.items.insert(variant.item.id, (product.id, variant.id));
-                }
-                for media in &product.media {
-                    index.media.insert(media.id, product.id);
-                }
-            }
-            for collection in self.shop.collections.values() {
-                for product in &collection.products {
-                    index.collections.entry(*product).or_default().push(collection.id);
-                }
-            }
-            for location in self.shop.locations.values() {
-                index.level_keys.insert(location.level_key, location.id);
-            }
-            index
-        })
+        self.index.get_or_init(|| Index::of(&self.shop))
     }
 
     /// A variant with its product.
@@ -118,6 +89,12 @@ pub struct Calls {
     pub bytes: u64,
     /// Requests for result files that carried an access token.
     pub tokens_leaked: u64,
+    /// Mutations that were carried out, by name: one for each field that was answered without `userErrors`.
+    pub mutations: BTreeMap<String, u64>,
+    /// Mutations that were answered with `userErrors` or an error, by name.
+    pub mutations_refused: BTreeMap<String, u64>,
+    /// Mutations answered from the memory of idempotency keys, by name.
+    pub mutations_replayed: BTreeMap<String, u64>,
     /// Uninstallations.
     pub uninstalls: u64,
     /// Cost points charged.
@@ -139,6 +116,15 @@ pub struct Bucket {
     pub at: Timestamp,
 }
 
+impl Bucket {
+    /// Lets in what has flowed since it was last looked at.
+    pub fn refill(&mut self, now: Timestamp, rate: f64, size: f64) {
+        let seconds = now.duration_since(self.at).as_secs_f64().max(0.0);
+        self.available = (self.available + seconds * rate).min(size);
+        self.at = self.at.max(now);
+    }
+}
+
 /// A shop and what happens to it.
 #[derive(Debug)]
 pub struct ShopState {
@@ -155,6 +141,16 @@ pub struct ShopState {
     pub buckets: Mutex<HashMap<String, Bucket>>,
     /// Its webhook subscriptions.
     pub webhooks: Mutex<Vec<Webhook>>,
+    /// Idempotency keys seen lately.
+    pub idempotency: Mutex<Memory>,
+    /// Variants created lately.
+    pub variants_made: Mutex<Made>,
+    /// Files that are being fetched, and until when.
+    pub fetching: Mutex<Vec<(Timestamp, u64)>>,
+    /// Products that are being set in the background.
+    pub operations: Operations,
+    /// When orders were created lately.
+    pub orders_made: Mutex<Made>,
     /// Wakes who sends webhooks.
     pub wake: Arc<Notify>,
 }
@@ -172,6 +168,11 @@ impl ShopState {
             calls: Mutex::default(),
             buckets: Mutex::default(),
             webhooks: Mutex::default(),
+            idempotency: Mutex::default(),
+            variants_made: Mutex::default(),
+            fetching: Mutex::default(),
+            operations: Operations::default(),
+            orders_made: Mutex::default(),
             wake,
         }
     }
@@ -192,12 +193,27 @@ impl ShopState {
         outcome
     }
 
+    /// Changes the shop record by record and keeps the index of it. In place, unless somebody still looks at the shop
+    /// as it was: writing one record to a large shop must not cost a copy of all others.
+    pub fn write<T>(&self, write: impl FnOnce(&mut Shop, &mut Index) -> T) -> (T, Arc<Snapshot>) {
+        let mut current = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        current.index();
+        let snapshot = Arc::make_mut(&mut current);
+        let mut index = snapshot.index.take().unwrap_or_default();
+        let outcome = write(&mut snapshot.shop, &mut index);
+        snapshot.index = OnceLock::from(index);
+        (outcome, Arc::clone(&current))
+    }
+
     /// Restore rate (points a second) and size of the bucket by plan
     /// (<https://shopify.dev/docs/api/usage/limits>; sizes as observed, 20 times the rate).
     #[must_use]
     pub fn bucket_size(&self) -> (f64, f64) {
         let snapshot = self.snapshot();
         let plan = &snapshot.shop.plan;
+        if let Some(bucket) = plan.bucket {
+            return (f64::from(bucket.restore), f64::from(bucket.maximum));
+        }
         let rate = if plan.shopify_plus {
             1_000.0
         } else if plan.public_display_name == "Advanced" {

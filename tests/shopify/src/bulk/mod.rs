@@ -151,6 +151,8 @@ pub struct Request<'r> {
     pub client_id: &'r str,
     /// Granted scopes, implied ones included.
     pub scopes: &'r BTreeSet<String>,
+    /// Protected customer data the app has not been approved for.
+    pub denied_data: &'r BTreeSet<String>,
     /// The query.
     pub query: &'r str,
     /// Children right after their parents?
@@ -172,6 +174,7 @@ struct Job {
     snapshot: Arc<Snapshot>,
     client_id: String,
     scopes: BTreeSet<String>,
+    denied_data: BTreeSet<String>,
     query: String,
     grouped: bool,
     now: Timestamp,
@@ -227,6 +230,7 @@ pub fn start(request: &Request<'_>) -> Result<BulkOperation, (&'static str, Stri
         snapshot: Arc::clone(request.snapshot),
         client_id: request.client_id.to_owned(),
         scopes: request.scopes.clone(),
+        denied_data: request.denied_data.clone(),
         query: request.query.to_owned(),
         grouped: request.grouped && !faults.bulk_ungrouped,
         now: request.now,

@@ -103,12 +103,14 @@ fn produce(job: &Job) -> Result<u64, Stop> {
         client_id: &job.client_id,
         app_name: &job.client_id,
         app_scopes: &nothing,
+        denied_data: &job.denied_data,
         installation: 0,
         scopes: &job.scopes,
         version: &job.version,
         now: job.now,
         operations: Vec::new(),
         webhooks: Vec::new(),
+        written: None,
         effects: None,
     };
     let root = SubSelection::new(vec![&operation.selection_set]);

@@ -9,9 +9,12 @@ use apollo_compiler::ast::OperationType;
 
 use super::selection::{Document, Field, SubSelection};
 
+use serde_json::Value;
+
 /// The dearest single query.
-pub const MAX_QUERY_COST: u64 = 1_000;
-const MUTATION: u64 = 10;
+pub const MAX_QUERY_COST: f64 = 1_000.0;
+/// A mutation, in tenths of a point.
+const MUTATION: u64 = 100;
 
 /// Weight of a page of so many nodes: `2 ln(nodes)`, rounded, and at least what a page of two or fewer weighs.
 fn weight(nodes: u64) -> u64 {
@@ -30,12 +33,49 @@ pub fn cost<'d>(
     root: &SubSelection<'d>,
     root_type: &str,
     actual: bool,
-) -> u64 {
+) -> f64 {
     let fields = root.fields(document, root_type);
-    if kind == OperationType::Mutation {
-        return fields.len() as u64 * MUTATION;
+    let tenths: u64 = if kind == OperationType::Mutation {
+        fields.iter().map(|field| MUTATION + of_input(field) + 10 * of_payload(document, field, actual)).sum()
+    } else {
+        fields.iter().map(|field| 10 * of_field(document, field, actual)).sum()
+    };
+    f64::from(u32::try_from(tenths).unwrap_or(u32::MAX)) / 10.0
+}
+
+/// Points as Shopify writes them: a fraction only where there is one.
+#[must_use]
+pub fn shown(points: f64) -> Value {
+    if points.fract() == 0.0 { Value::from(points as i64) } else { Value::from(points) }
+}
+
+/// What `productSet` costs by what it is given, in tenths of a point. The schema says so of its inputs: 0.2 a variant, 0.4 a
+/// metafield, 1.9 a file, 0.6 a variant's file.
+fn of_input(field: &Field<'_>) -> u64 {
+    if field.name != "productSet" {
+        return 0;
     }
-    fields.iter().map(|field| of_field(document, field, actual)).sum()
+    let empty = Value::Null;
+    let input = field.args.get("input").unwrap_or(&empty);
+    let count = |value: &Value| value.as_array().map_or(0, Vec::len) as u64;
+    let variants = input["variants"].as_array().into_iter().flatten();
+    let within: u64 = variants
+        .map(|variant| 2 + 4 * count(&variant["metafields"]) + if variant["file"].is_null() { 0 } else { 6 })
+        .sum();
+    within + 4 * count(&input["metafields"]) + 19 * count(&input["files"])
+}
+
+/// What the payload of a mutation costs: its connections, as in a query. Objects come with the mutation.
+fn of_payload<'d>(document: &Document<'d>, field: &Field<'d>, actual: bool) -> u64 {
+    let Some(sub) = &field.sub else { return 0 };
+    if document.api.schema.get_object(field.inner).is_none() {
+        return 0;
+    }
+    let fields = sub.fields(document, field.inner);
+    let cost = |part: &Field<'d>| {
+        if part.connection { of_field(document, part, actual) } else { of_payload(document, part, actual) }
+    };
+    fields.iter().map(cost).sum()
 }
 
 fn of_field<'d>(document: &Document<'d>, field: &Field<'d>, actual: bool) -> u64 {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use apollo_compiler::ast::Type;
 use serde_json::{Value, json};
 
-use super::scopes;
 use super::selection::{Document, Field, SubSelection};
+use super::{protected, scopes};
 use crate::resolve::{FieldError, Obj, Res, World};
 
 /// A null that the schema does not allow here, on its way to the nearest place that does.
@@ -91,6 +91,20 @@ impl<'e, 'd, 'a> Executor<'e, 'd, 'a> {
         Ok(())
     }
 
+    /// Writes the answer to one field of an operation.
+    ///
+    /// # Errors
+    /// When it is null and may not be.
+    pub fn root_field(
+        &mut self,
+        object: &Obj<'a>,
+        type_name: &str,
+        field: &Field<'d>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Bubble> {
+        self.field(object, type_name, field, out)
+    }
+
     fn field(
         &mut self,
         object: &Obj<'a>,
@@ -119,6 +133,11 @@ impl<'e, 'd, 'a> Executor<'e, 'd, 'a> {
             self.deny(field.name, missing);
             return None;
         }
+        let refused = protected::refused(self.world.denied_data, object.type_name(), field.name, field.inner);
+        if let Some(message) = refused {
+            self.report(&message, "ACCESS_DENIED");
+            return None;
+        }
         if !self.nulls.is_empty() && self.nulls.contains(&format!("{}.{}", object.type_name(), field.name)) {
             self.report(
                 "Internal error. Looks like something went wrong on our end.",
@@ -132,8 +151,11 @@ impl<'e, 'd, 'a> Executor<'e, 'd, 'a> {
                 self.report(&message, code);
                 None
             }
-            Err(FieldError::NotSimulated) => {
-                let name = format!("{}.{}", object.type_name(), field.name);
+            Err(error @ (FieldError::NotSimulated | FieldError::NotSimulatedInput(_))) => {
+                let name = match error {
+                    FieldError::NotSimulatedInput(name) => name,
+                    _ => format!("{}.{}", object.type_name(), field.name),
+                };
                 self.report(
                     &format!("the simulator does not know `{name}`, though Shopify does"),
                     "NOT_SIMULATED",
@@ -215,7 +237,7 @@ impl<'e, 'd, 'a> Executor<'e, 'd, 'a> {
                 self.report(&message, code);
                 return Err(Bubble);
             }
-            Err(FieldError::NotSimulated) => return Err(Bubble),
+            Err(FieldError::NotSimulated | FieldError::NotSimulatedInput(_)) => return Err(Bubble),
         };
         let nodes = page.nodes.len() as u64;
         field.reached.set(Some(field.reached.get().unwrap_or(0).max(nodes)));

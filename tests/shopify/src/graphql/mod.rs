@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::apps::App;
 use crate::bulk::{self, BulkOperation};
 use crate::faults::{Faults, Kind};
+use crate::mutate::{self, Told, Written};
 use crate::resolve::{Effects, Obj, World};
 use crate::schema::ApiSchema;
 use crate::shop::{Bucket, ShopState, Snapshot, lock};
@@ -25,6 +26,8 @@ pub mod connection;
 pub mod cost;
 mod errors;
 pub mod executor;
+mod mutation;
+pub mod protected;
 pub mod scopes;
 pub mod search;
 pub mod selection;
@@ -56,6 +59,8 @@ pub struct Request<'r> {
     pub key: &'r str,
     /// Removes the app from the shop.
     pub uninstall: &'r (dyn Fn() + Sync),
+    /// Tells the world what a mutation did to the shop as it is now.
+    pub publish: &'r (dyn Fn(&[Told], &Snapshot) + Sync),
 }
 
 /// The answer.
@@ -67,6 +72,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Names of deprecated fields, for the header that tells.
     pub deprecated: BTreeSet<String>,
+    /// Whether it answers a mutation that was carried out.
+    pub mutation: bool,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +91,12 @@ pub fn answer(request: &Request<'_>, body: &[u8]) -> Reply {
         Ok(body) => body,
         Err(_) => {
             let body = json!({"errors": "Required parameter missing or invalid"});
-            return Reply { status: 400, body: body.to_string().into_bytes(), deprecated: BTreeSet::new() };
+            return Reply {
+                status: 400,
+                body: body.to_string().into_bytes(),
+                deprecated: BTreeSet::new(),
+                mutation: false,
+            };
         }
     };
     let invalid = |errors: Vec<Value>| {
@@ -130,7 +142,7 @@ pub fn answer(request: &Request<'_>, body: &[u8]) -> Reply {
 }
 
 fn plain(body: &Value) -> Reply {
-    Reply { status: 200, body: body.to_string().into_bytes(), deprecated: BTreeSet::new() }
+    Reply { status: 200, body: body.to_string().into_bytes(), deprecated: BTreeSet::new(), mutation: false }
 }
 
 fn count_call(state: &ShopState, operation: &Operation, document: &ExecutableDocument) {
@@ -171,18 +183,13 @@ fn run(request: &Request<'_>, document: &Document<'_>, operation: &Operation) ->
             "Query cost is {requested}, which exceeds the single query max cost limit ({}).",
             cost::MAX_QUERY_COST
         );
-        let extensions = json!({"code": "MAX_COST_EXCEEDED", "cost": requested, "maxCost": cost::MAX_QUERY_COST,
+        let extensions = json!({"code": "MAX_COST_EXCEEDED", "cost": cost::shown(requested), "maxCost": cost::MAX_QUERY_COST,
                    "documentation": "https://shopify.dev/api/usage/rate-limits"});
         return plain(&json!({"errors": [{"message": message, "extensions": extensions}]}));
     }
+    mutate::media::ripen(request.state, request.now);
     let (rate, size) = request.state.bucket_size();
-    let mut bucket = refill(request, rate, size);
-    let throttled = lock(&request.state.faults).strikes(Kind::Throttle);
-    if throttled {
-        bucket.available = 0.0;
-    }
-    if requested_points(requested) > bucket.available {
-        lock(&request.state.buckets).insert(request.client_id.to_owned(), bucket);
+    if let Err(bucket) = reserve(request, requested, rate, size) {
         lock(&request.state.calls).throttled += 1;
         let errors = json!([{"message": "Throttled", "extensions":
             {"code": "THROTTLED", "documentation": "https://shopify.dev/api/usage/rate-limits"}}]);
@@ -192,9 +199,8 @@ fn run(request: &Request<'_>, document: &Document<'_>, operation: &Operation) ->
     }
     let (data, errors) = execute(request, document, &root, &object);
     let actual = cost::cost(document, kind, &root, object.type_name(), true).min(requested);
-    bucket.available -= requested_points(actual);
-    lock(&request.state.buckets).insert(request.client_id.to_owned(), bucket);
-    lock(&request.state.calls).points += requested_points(actual);
+    let bucket = give_back(request, requested - actual, rate, size);
+    lock(&request.state.calls).points += actual;
     let extensions = json!({"cost": status(requested, Some(actual), bucket, rate, size)});
     let mut body = b"{\"data\":".to_vec();
     body.extend_from_slice(&data);
@@ -210,24 +216,41 @@ fn run(request: &Request<'_>, document: &Document<'_>, operation: &Operation) ->
     for name in &deprecated {
         *calls.deprecated.entry(name.clone()).or_default() += 1;
     }
-    Reply { status: 200, body, deprecated }
+    let mutation = kind == apollo_compiler::ast::OperationType::Mutation;
+    Reply { status: 200, body, deprecated, mutation }
 }
 
-fn requested_points(points: u64) -> f64 {
-    f64::from(u32::try_from(points).unwrap_or(u32::MAX))
+/// Takes the requested points out of the bucket, or says how little there is in it.
+fn reserve(request: &Request<'_>, requested: f64, rate: f64, size: f64) -> Result<(), Bucket> {
+    let emptied = lock(&request.state.faults).strikes(Kind::Throttle);
+    let mut buckets = lock(&request.state.buckets);
+    let bucket =
+        buckets.entry(request.client_id.to_owned()).or_insert(Bucket { available: size, at: request.now });
+    bucket.refill(request.now, rate, size);
+    if emptied {
+        bucket.available = 0.0;
+    }
+    if requested > bucket.available {
+        return Err(*bucket);
+    }
+    bucket.available -= requested;
+    Ok(())
 }
 
-fn refill(request: &Request<'_>, rate: f64, size: f64) -> Bucket {
-    let last = lock(&request.state.buckets).get(request.client_id).copied();
-    let last = last.unwrap_or(Bucket { available: size, at: request.now });
-    let seconds = request.now.duration_since(last.at).as_secs_f64().max(0.0);
-    Bucket { available: (last.available + seconds * rate).min(size), at: request.now }
+/// Gives back what was not used.
+fn give_back(request: &Request<'_>, points: f64, rate: f64, size: f64) -> Bucket {
+    let mut buckets = lock(&request.state.buckets);
+    let bucket =
+        buckets.entry(request.client_id.to_owned()).or_insert(Bucket { available: size, at: request.now });
+    bucket.refill(request.now, rate, size);
+    bucket.available = (bucket.available + points).min(size);
+    *bucket
 }
 
-fn status(requested: u64, actual: Option<u64>, bucket: Bucket, rate: f64, size: f64) -> Value {
+fn status(requested: f64, actual: Option<f64>, bucket: Bucket, rate: f64, size: f64) -> Value {
     json!({
-        "requestedQueryCost": requested,
-        "actualQueryCost": actual,
+        "requestedQueryCost": cost::shown(requested),
+        "actualQueryCost": actual.map(cost::shown),
         "throttleStatus": {"maximumAvailable": size, "currentlyAvailable": bucket.available.floor(), "restoreRate": rate},
     })
 }
@@ -238,46 +261,64 @@ fn execute<'d>(
     root: &SubSelection<'d>,
     object: &Obj<'_>,
 ) -> (Vec<u8>, Vec<Value>) {
+    if matches!(object, Obj::Mutation) {
+        return mutation::execute(request, document, root);
+    }
     let snapshot = request.state.snapshot();
     let faults = lock(&request.state.faults).clone();
-    let operations = bulk_operations(request, &faults);
+    if faults.work_ms > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(faults.work_ms));
+    }
+    with_world(request, &snapshot, None, |world| {
+        let mut executor = Executor::new(document, world, &faults.null_with_error);
+        let mut data = Vec::new();
+        let done = executor.object(&Obj::Query, root, &mut data);
+        if note_not_simulated(request, &executor.not_simulated) || done.is_err() {
+            data = b"null".to_vec();
+        }
+        (data, executor.errors)
+    })
+}
+
+/// Shows the shop as it is to what runs.
+fn with_world<T>(
+    request: &Request<'_>,
+    snapshot: &Arc<Snapshot>,
+    written: Option<&Written>,
+    run: impl FnOnce(&World<'_>) -> T,
+) -> T {
+    let faults = lock(&request.state.faults).clone();
     let own = |webhook: &&Webhook| webhook.client_id == request.client_id;
     let webhooks = lock(&request.state.webhooks).iter().filter(own).cloned().collect();
-    let effects = Actions { request, snapshot: &snapshot };
-    let world = World {
+    let effects = Actions { request, snapshot };
+    run(&World {
         api: request.api,
-        snapshot: &snapshot,
+        snapshot,
         state: request.state,
         client_id: request.client_id,
         app_name: &request.app.name,
         app_scopes: &request.app.scopes,
+        denied_data: &request.app.denied_customer_data,
         installation: request.installation,
         scopes: request.scopes,
         version: request.version,
         now: request.now,
-        operations,
+        operations: bulk_operations(request, &faults),
         webhooks,
+        written,
         effects: Some(&effects),
-    };
-    let object = match object {
-        Obj::Mutation => Obj::Mutation,
-        _ => Obj::Query,
-    };
-    let mut executor = Executor::new(document, &world, &faults.null_with_error);
-    let mut data = Vec::new();
-    if executor.object(&object, root, &mut data).is_err() {
-        data = b"null".to_vec();
+    })
+}
+
+/// Counts what a document asked for and the simulator does not know; whether there was anything. A document that Shopify
+/// answers and this simulator does not must never look answered.
+fn note_not_simulated(request: &Request<'_>, names: &BTreeSet<String>) -> bool {
+    let mut calls = lock(&request.state.calls);
+    for name in names {
+        tracing::error!(shop.label = request.state.label, field = name, "a field is not simulated");
+        *calls.not_simulated.entry(name.clone()).or_default() += 1;
     }
-    if !executor.not_simulated.is_empty() {
-        // A document that Shopify answers and this simulator does not must never look answered.
-        data = b"null".to_vec();
-        let mut calls = lock(&request.state.calls);
-        for name in &executor.not_simulated {
-            tracing::error!(shop.label = request.state.label, field = name, "a field is not simulated");
-            *calls.not_simulated.entry(name.clone()).or_default() += 1;
-        }
-    }
-    (data, executor.errors)
+    !names.is_empty()
 }
 
 fn bulk_operations(request: &Request<'_>, faults: &Faults) -> Vec<BulkOperation> {
@@ -306,6 +347,7 @@ impl Effects for Actions<'_, '_> {
             snapshot: self.snapshot,
             client_id: request.client_id,
             scopes: request.scopes,
+            denied_data: &request.app.denied_customer_data,
             query,
             grouped,
             now: request.now,

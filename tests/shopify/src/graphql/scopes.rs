@@ -26,12 +26,17 @@ fn of_type(type_name: &str) -> &'static [&'static str] {
         "InventoryLevel" | "InventoryQuantity" | "InventoryProperties" => &["read_inventory"],
         "Location" => &["read_locations", "read_inventory", "read_markets_home"],
         "Publication" => &["read_publications"],
+        "Customer" => &["read_customers"],
+        "Order" => &["read_orders", "read_marketplace_orders", "read_quick_sale"],
         _ => &[],
     }
 }
 
 /// The scopes of which any one opens a field; empty: none beyond those of its type.
 fn of_field(type_name: &str, field: &str) -> &'static [&'static str] {
+    if type_name == "Mutation" {
+        return crate::mutate::scope_of(field).unwrap_or_default();
+    }
     match (type_name, field) {
         (
             "InventoryItem",
@@ -53,6 +58,10 @@ fn of_field(type_name: &str, field: &str) -> &'static [&'static str] {
             &["read_products"]
         }
         ("QueryRoot", "publications" | "publicationsCount") => &["read_publications"],
+        ("QueryRoot", "customerByIdentifier" | "customersCount") => &["read_customers"],
+        ("QueryRoot", "orderByIdentifier" | "ordersCount") => {
+            &["read_orders", "read_marketplace_orders", "read_quick_sale"]
+        }
         (
             "Product" | "ProductVariant" | "Collection",
             "availablePublicationsCount"

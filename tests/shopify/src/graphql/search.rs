@@ -9,6 +9,8 @@ use jiff::civil::Date;
 pub enum Fact {
     /// One of several texts, compared without case.
     Texts(Vec<String>),
+    /// Texts that are taken apart into words: a value that is not quoted meets any text that shares a word with it.
+    Words(Vec<String>),
     /// One of several numbers.
     Numbers(Vec<i64>),
     /// A time, or none.
@@ -43,6 +45,8 @@ pub struct Term {
     pub comparison: Comparison,
     /// The value without quotes.
     pub value: String,
+    /// Whether it was in quotes.
+    pub quoted: bool,
 }
 
 /// How a field is compared.
@@ -118,7 +122,15 @@ impl Term {
                 Some(limit) => numbers.iter().any(|number| compare(number.cmp(&limit))),
                 None => self.value == "*" && !numbers.is_empty(),
             },
-            Fact::Texts(texts) => {
+            Fact::Words(texts) if !self.quoted => {
+                let wanted: Vec<String> = words(&self.value).collect();
+                let start = self.value.ends_with('*');
+                let meets = |own: &str| {
+                    wanted.iter().any(|word| own == word || start && own.starts_with(word.as_str()))
+                };
+                texts.iter().any(|text| words(text).any(|own| meets(&own)))
+            }
+            Fact::Texts(texts) | Fact::Words(texts) => {
                 let wanted = self.value.to_lowercase();
                 texts.iter().any(|text| {
                     let text = text.to_lowercase();
@@ -130,6 +142,12 @@ impl Term {
             }
         }
     }
+}
+
+/// The words of a text: what stands between anything but letters and digits.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let parts = text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
+    parts.map(str::to_lowercase).collect::<Vec<_>>().into_iter()
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -199,8 +217,9 @@ fn word_or_term(text: &str) -> (Token, usize) {
         };
         let value_text = spaced[sign..].trim_start();
         let (value, length) = value(value_text);
+        let quoted = value_text.starts_with(['\'', '"']);
         let consumed = text.len() - value_text.len() + length;
-        return (Token::Term(Term { field: name.to_lowercase(), comparison, value }), consumed);
+        return (Token::Term(Term { field: name.to_lowercase(), comparison, value, quoted }), consumed);
     }
     let (word, length) = value(text);
     let token = match word.as_str() {

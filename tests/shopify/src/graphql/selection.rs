@@ -42,6 +42,8 @@ pub struct Field<'d> {
     pub inner: &'d str,
     /// Arguments with defaults and variables filled in.
     pub args: Map<String, Value>,
+    /// The key of the directive `@idempotent`.
+    pub idempotency_key: Option<String>,
     /// Which access is missing, in Shopify's words.
     pub denied: Option<String>,
     /// What is selected below; none for scalars and enums.
@@ -212,6 +214,10 @@ impl<'d> Document<'d> {
             ty: &definition.ty,
             inner,
             args,
+            idempotency_key: first.directives.get("idempotent").map(|directive| {
+                let key = directive.specified_argument_by_name("key").map(|key| self.value(key));
+                key.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
+            }),
             denied: scopes::missing(&self.scopes, type_name, &first.name, inner),
             sub: composite
                 .then(|| SubSelection::new(merged.iter().map(|field| &field.selection_set).collect())),
@@ -230,9 +236,15 @@ impl<'d> Document<'d> {
             ast::Value::Int(number) => number.as_str().parse::<i64>().map(Value::from).unwrap_or_default(),
             ast::Value::Boolean(flag) => Value::from(*flag),
             ast::Value::List(items) => items.iter().map(|item| self.value(item)).collect(),
-            ast::Value::Object(fields) => Value::Object(
-                fields.iter().map(|(name, item)| (name.to_string(), self.value(item))).collect(),
-            ),
+            ast::Value::Object(fields) => {
+                // A variable that was not given leaves its field out, which is not the same as null.
+                let given = |item: &ast::Value| match item {
+                    ast::Value::Variable(name) => self.variables.contains_key(name.as_str()),
+                    _ => true,
+                };
+                let fields = fields.iter().filter(|(_, item)| given(item));
+                Value::Object(fields.map(|(name, item)| (name.to_string(), self.value(item))).collect())
+            }
         }
     }
 }

@@ -133,6 +133,8 @@ pub struct Variant {
     pub compare_at_price: Option<Cents>,
     /// Whether taxes are charged.
     pub taxable: bool,
+    /// Whether it is a bundle, whose stock is that of its parts.
+    pub requires_components: bool,
     /// Whether it may be sold without stock.
     pub inventory_policy: InventoryPolicy,
     /// Ids of [`OptionValue`], one per option of the product, in the order of the options.

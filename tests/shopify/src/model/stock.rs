@@ -188,6 +188,19 @@ impl Level {
             + self.quality_control
     }
 
+    /// The quantity of a state that is kept, by Shopify's name; any other name stands for what is available.
+    pub fn state_mut(&mut self, state: &str) -> &mut i64 {
+        match state {
+            "committed" => &mut self.committed,
+            "damaged" => &mut self.damaged,
+            "incoming" => &mut self.incoming,
+            "quality_control" => &mut self.quality_control,
+            "reserved" => &mut self.reserved,
+            "safety_stock" => &mut self.safety_stock,
+            _ => &mut self.available,
+        }
+    }
+
     /// The quantity of a state by Shopify's name; none for a name that does not exist.
     #[must_use]
     pub fn quantity(&self, state: &str) -> Option<i64> {

@@ -11,9 +11,10 @@ use crate::clock::iso;
 use crate::graphql::connection::Connection;
 use crate::graphql::selection::Field;
 use crate::model::{
-    Cents, Collection, CollectionSource, Condition, Level, Location, Media, Metafield, OptionValue, Product,
-    ProductOption, Variant,
+    Cents, Collection, CollectionSource, Condition, Customer, Level, Location, Media, Metafield, OptionValue,
+    Order, OrderLine, Product, ProductOption, Variant,
 };
+use crate::mutate::Written;
 use crate::schema::ApiSchema;
 use crate::shop::{ShopState, Snapshot};
 use crate::webhooks::subscription::Webhook;
@@ -21,15 +22,19 @@ use crate::webhooks::subscription::Webhook;
 mod app;
 mod bulk;
 mod collection;
+pub(crate) mod customer;
+mod definition;
 mod leftovers;
 mod media;
 mod mutation;
+mod order;
 mod product;
 mod root;
 mod shop;
 mod stock;
 mod variant;
 mod webhook;
+mod written;
 
 /// Everything a request can see.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ pub struct World<'a> {
     pub app_name: &'a str,
     /// What it asks for by default.
     pub app_scopes: &'a BTreeSet<String>,
+    /// Protected customer data it has not been approved for.
+    pub denied_data: &'a BTreeSet<String>,
     /// Number of its installation.
     pub installation: u64,
     /// Granted scopes, implied ones included.
@@ -58,8 +65,19 @@ pub struct World<'a> {
     pub operations: Vec<BulkOperation>,
     /// Webhook subscriptions of this app.
     pub webhooks: Vec<Webhook>,
+    /// What a mutation of the writing half answered; it has been carried out before it is shown.
+    pub written: Option<&'a Written>,
     /// What mutations may do; none in a bulk query.
     pub effects: Option<&'a dyn Effects>,
+}
+
+impl World<'_> {
+    /// Whether a search finds by now what was written then.
+    #[must_use]
+    pub fn searchable(&self, written: Timestamp) -> bool {
+        let lag = crate::shop::lock(&self.state.faults).search_lag_seconds;
+        self.now.duration_since(written) >= jiff::SignedDuration::from_secs(lag)
+    }
 }
 
 /// What a mutation does outside of the model.
@@ -102,6 +120,12 @@ pub enum Obj<'a> {
     Level(&'a Product, &'a Variant, &'a Location, &'a Level),
     /// `Location`
     Location(&'a Location),
+    /// `Customer`
+    Customer(&'a Customer),
+    /// `Order`
+    Order(&'a Order),
+    /// `LineItem`
+    OrderLine(&'a Order, &'a OrderLine),
     /// `Collection`
     Collection(&'a Collection),
     /// `CollectionConditionsSource`
@@ -131,6 +155,10 @@ pub enum Owner<'a> {
     Variant(&'a Product, &'a Variant),
     /// A collection.
     Collection(&'a Collection),
+    /// A customer.
+    Customer(&'a Customer),
+    /// An order.
+    Order(&'a Order),
 }
 
 /// The answer to one field.
@@ -161,6 +189,8 @@ pub enum Res<'a> {
 pub enum FieldError {
     /// The schema knows it, the simulator does not.
     NotSimulated,
+    /// The schema knows an input that the simulator does not.
+    NotSimulatedInput(String),
     /// A request that Shopify refuses: message, code.
     Refused(String, &'static str),
 }
@@ -270,6 +300,9 @@ impl<'a> Obj<'a> {
             Self::Item(..) => "InventoryItem",
             Self::Level(..) => "InventoryLevel",
             Self::Location(_) => "Location",
+            Self::Customer(_) => "Customer",
+            Self::Order(_) => "Order",
+            Self::OrderLine(..) => "LineItem",
             Self::Collection(_) => "Collection",
             Self::Source(..) => "CollectionConditionsSource",
             Self::Inclusion(..) => "CollectionSourceInclusion",
@@ -299,6 +332,9 @@ impl<'a> Obj<'a> {
                 return Some(level_gid(location.level_key, variant.item.id));
             }
             Self::Location(location) => location.id,
+            Self::Customer(customer) => customer.id,
+            Self::Order(order) => order.id,
+            Self::OrderLine(_, line) => line.id,
             Self::Collection(collection) => collection.id,
             Self::Source(_, source) => source.id,
             Self::Condition(condition) => condition.id,
@@ -328,12 +364,15 @@ impl<'a> Obj<'a> {
             Self::Option(product, option, place) => product::option(product, option, *place, field),
             Self::OptionValue(product, value) => product::option_value(product, value, field),
             Self::Media(media) => media::media(media, field),
-            Self::Metafield(owner, metafield) => product::metafield(*owner, metafield, field),
+            Self::Metafield(owner, metafield) => product::metafield(world, *owner, metafield, field),
             Self::Item(product, variant) => stock::item(world, product, variant, field),
             Self::Level(product, variant, location, level) => {
                 stock::level(product, variant, location, level, field)
             }
             Self::Location(location) => stock::location(world, location, field),
+            Self::Customer(customer) => customer::customer(world, customer, field),
+            Self::Order(order) => order::order(world, order, field),
+            Self::OrderLine(order, line) => order::line(world, order, line, field),
             Self::Collection(collection) => collection::collection(world, collection, field),
             Self::Source(collection, source) => collection::source(world, collection, source, field),
             Self::Inclusion(collection, source) => collection::inclusion(world, collection, source, field),

@@ -23,6 +23,11 @@ pub(super) fn problem<'a>(
 }
 
 pub(super) fn mutation<'a>(world: &World<'a>, field: &Field<'_>) -> Answer<'a> {
+    match world.written {
+        Some(Ok(outcome)) => return Ok(super::written::payload(world, outcome)),
+        Some(Err(problem)) => return Err(problem.clone()),
+        None => {}
+    }
     let Some(effects) = world.effects else { return Err(FieldError::NotSimulated) };
     let none = || Res::List(Vec::new());
     Ok(match field.name {

@@ -7,7 +7,9 @@ use crate::gid::number;
 use crate::graphql::connection::Connection;
 use crate::graphql::search::{Fact, Filter};
 use crate::graphql::selection::Field;
-use crate::model::{Collection, Metafield, OptionValue, Product, ProductOption, ProductStatus, Seo};
+use crate::model::{
+    Collection, Metafield, OptionValue, OwnerKind, Product, ProductOption, ProductStatus, Seo,
+};
 
 pub(super) fn product<'a>(world: &World<'a>, product: &'a Product, field: &Field<'_>) -> Answer<'a> {
     let shop = &world.snapshot.shop;
@@ -41,7 +43,9 @@ pub(super) fn product<'a>(world: &World<'a>, product: &'a Product, field: &Field
         "hasOutOfStockVariants" => Res::Bool(
             product.variants.iter().any(|v| v.item.tracked && super::variant::available(world, v) <= 0),
         ),
-        "hasVariantsThatRequiresComponents" => Res::Bool(false),
+        "hasVariantsThatRequiresComponents" => {
+            Res::Bool(product.variants.iter().any(|variant| variant.requires_components))
+        }
         "tracksInventory" => Res::Bool(product.variants.iter().any(|variant| variant.item.tracked)),
         "totalInventory" => {
             Res::Int(product.variants.iter().map(|v| super::variant::available(world, v)).sum())
@@ -90,6 +94,12 @@ pub(super) fn product<'a>(world: &World<'a>, product: &'a Product, field: &Field
             let ids = world.snapshot.index().collections.get(&product.id);
             let nodes = ids.into_iter().flatten().filter_map(|id| shop.collections.get(id));
             collections(nodes.map(AsRef::as_ref), field)
+        }
+        "resourcePublicationsV2" => super::definition::resource_publications(world, product, field),
+        "publishedOnPublication" => {
+            let wanted = field.text("publicationId").and_then(|text| number(text, "Publication"));
+            let online = wanted == Some(crate::mutate::online_store(shop.id));
+            Res::Bool(online && product.published_at.is_some_and(|since| since <= world.now))
         }
         "inCollection" => {
             let wanted = field.text("id").and_then(|text| number(text, "Collection"));
@@ -229,7 +239,12 @@ pub(super) fn one_metafield<'a>(owner: Owner<'a>, all: &'a [Metafield], field: &
     found.map_or(Res::Null, |metafield| Res::obj(Obj::Metafield(owner, metafield)))
 }
 
-pub(super) fn metafield<'a>(owner: Owner<'a>, metafield: &'a Metafield, field: &Field<'_>) -> Answer<'a> {
+pub(super) fn metafield<'a>(
+    world: &World<'a>,
+    owner: Owner<'a>,
+    metafield: &'a Metafield,
+    field: &Field<'_>,
+) -> Answer<'a> {
     Ok(match field.name {
         "legacyResourceId" => Res::big(metafield.id),
         "namespace" => Res::text(&metafield.namespace),
@@ -241,16 +256,31 @@ pub(super) fn metafield<'a>(owner: Owner<'a>, metafield: &'a Metafield, field: &
         "sizeInBytes" => Res::Int(i64::try_from(metafield.value.len()).unwrap_or_default()),
         "createdAt" => Res::time(metafield.created_at),
         "updatedAt" => Res::time(metafield.updated_at),
-        "definition" | "reference" | "references" | "description" => Res::Null,
+        "definition" => {
+            let kind = match owner {
+                Owner::Product(_) => OwnerKind::Product,
+                Owner::Variant(..) => OwnerKind::Variant,
+                Owner::Collection(_) => OwnerKind::Collection,
+                Owner::Customer(_) => OwnerKind::Customer,
+                Owner::Order(_) => OwnerKind::Order,
+            };
+            let found = world.snapshot.shop.definition(kind, &metafield.namespace, &metafield.key);
+            found.map_or(Res::Null, |found| Res::obj(super::definition::definition(found)))
+        }
+        "reference" | "references" | "description" => Res::Null,
         "ownerType" => Res::text(match owner {
             Owner::Product(_) => "PRODUCT",
             Owner::Variant(..) => "PRODUCTVARIANT",
             Owner::Collection(_) => "COLLECTION",
+            Owner::Customer(_) => "CUSTOMER",
+            Owner::Order(_) => "ORDER",
         }),
         "owner" => Res::obj(match owner {
             Owner::Product(product) => Obj::Product(product),
             Owner::Variant(product, variant) => Obj::Variant(product, variant),
             Owner::Collection(collection) => Obj::Collection(collection),
+            Owner::Customer(customer) => Obj::Customer(customer),
+            Owner::Order(order) => Obj::Order(order),
         }),
         _ => return Err(FieldError::NotSimulated),
     })

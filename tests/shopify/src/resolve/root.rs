@@ -3,12 +3,12 @@
 use super::product::{collection_list, product_list};
 use super::stock::{item_list, location_list};
 use super::variant::variant_list;
-use super::{Answer, FieldError, Obj, Res, World, webhook};
+use super::{Answer, FieldError, Obj, Res, World, customer, definition, order, webhook};
 use crate::gid::{self, number};
 use crate::graphql::connection::Connection;
 use crate::graphql::search::{Fact, Filter};
 use crate::graphql::selection::Field;
-use crate::model::Level;
+use crate::model::{Level, OwnerKind};
 
 pub(super) fn query<'a>(world: &World<'a>, field: &Field<'_>) -> Answer<'a> {
     let shop = &world.snapshot.shop;
@@ -28,7 +28,12 @@ pub(super) fn query<'a>(world: &World<'a>, field: &Field<'_>) -> Answer<'a> {
             let identifier = field.args.get("identifier").cloned().unwrap_or_default();
             let by_id = identifier["id"].as_str().and_then(|text| number(text, "Product"));
             let by_id = by_id.and_then(|id| shop.products.get(&id)).map(|product| Obj::Product(product));
-            return found(by_id.or_else(|| by_handle(world, identifier["handle"].as_str())));
+            let by_custom = match &identifier["customId"] {
+                serde_json::Value::Null => None,
+                custom => by_custom_id(world, OwnerKind::Product, custom)?,
+            };
+            let by_custom = by_custom.and_then(|id| shop.products.get(&id)).map(|one| Obj::Product(one));
+            return found(by_id.or(by_custom).or_else(|| by_handle(world, identifier["handle"].as_str())));
         }
         "productsCount" => count(product_list(world, field), limit()),
         "productVariants" => variant_list(world, field),
@@ -36,6 +41,45 @@ pub(super) fn query<'a>(world: &World<'a>, field: &Field<'_>) -> Answer<'a> {
             let variant = id("ProductVariant").and_then(|id| world.snapshot.variant(id));
             return found(variant.map(|(product, variant)| Obj::Variant(product, variant)));
         }
+        "productVariantByIdentifier" => {
+            let identifier = field.args.get("identifier").cloned().unwrap_or_default();
+            let id = match identifier["id"].as_str() {
+                Some(text) => number(text, "ProductVariant"),
+                None => by_custom_id(world, OwnerKind::Variant, &identifier["customId"])?,
+            };
+            let variant = id.and_then(|id| world.snapshot.variant(id));
+            return found(variant.map(|(product, variant)| Obj::Variant(product, variant)));
+        }
+        "productOperation" => match id("ProductSetOperation") {
+            Some(id) => super::written::operation(world, id),
+            None => Res::Null,
+        },
+        "metafieldDefinitions" => definition::definitions(world, field),
+        "metafieldDefinition" => {
+            let identifier = field.args.get("identifier").cloned().unwrap_or_default();
+            let text = |name: &str| identifier[name].as_str().unwrap_or_default().to_owned();
+            let kind = OwnerKind::parse(&text("ownerType"));
+            let one = kind.and_then(|kind| shop.definition(kind, &text("namespace"), &text("key")));
+            return found(one.map(definition::definition));
+        }
+        "publications" => definition::publications(world),
+        "customers" => customer::list(world, field),
+        "customersCount" => count(customer::list(world, field), limit()),
+        "customer" => {
+            return found(
+                id("Customer").and_then(|id| shop.customers.get(&id)).map(|one| Obj::Customer(one)),
+            );
+        }
+        "customerByIdentifier" => return customer::by_identifier(world, field),
+        "orders" => order::list(world, field),
+        "ordersCount" => count(order::list(world, field), limit()),
+        "order" => {
+            let one =
+                id("Order").and_then(|id| shop.orders.get(&id)).filter(|one| order::visible(world, one));
+            return found(one.map(|one| Obj::Order(one)));
+        }
+        "orderByIdentifier" => return order::by_identifier(world, field),
+        "fulfillmentOrder" => return found(fulfillment_order(world, id("FulfillmentOrder"))),
         "productVariantsCount" => count(variant_list(world, field), limit()),
         "collections" => collection_list(world, field),
         "collection" => {
@@ -100,14 +144,34 @@ pub(super) fn query<'a>(world: &World<'a>, field: &Field<'_>) -> Answer<'a> {
 }
 
 fn by_handle<'a>(world: &World<'a>, handle: Option<&str>) -> Option<Obj<'a>> {
-    let handle = handle?;
-    world
-        .snapshot
-        .shop
-        .products
-        .values()
-        .find(|product| product.handle == handle)
-        .map(|product| Obj::Product(product))
+    let id = world.snapshot.index().handles.get(handle?)?;
+    world.snapshot.shop.products.get(id).map(|product| Obj::Product(product))
+}
+
+/// Who has a custom id.
+pub(super) fn by_custom_id(
+    world: &World<'_>,
+    kind: OwnerKind,
+    custom: &serde_json::Value,
+) -> Result<Option<u64>, FieldError> {
+    let text = |name: &str| custom[name].as_str().unwrap_or_default();
+    let namespace = custom["namespace"].as_str().unwrap_or("$app");
+    match world.snapshot.shop.definition(kind, namespace, text("key")) {
+        Some(definition) if definition.kind == "id" => {
+            Ok(world.snapshot.index().owner_of(kind, namespace, text("key"), text("value")))
+        }
+        _ => {
+            let message = "Metafield definition of type 'id' is required when using custom ids.";
+            Err(FieldError::Refused(message.to_owned(), "BAD_REQUEST"))
+        }
+    }
+}
+
+fn fulfillment_order<'a>(world: &World<'a>, id: Option<u64>) -> Option<Obj<'a>> {
+    let id = id?;
+    let order = world.snapshot.shop.orders.get(world.snapshot.index().fulfillment_orders.get(&id)?)?;
+    let one = order.fulfillment_orders.iter().find(|one| one.id == id)?;
+    Some(order::fulfillment_order(world, order, one))
 }
 
 fn count<'a>(list: Res<'a>, limit: Option<i64>) -> Res<'a> {
@@ -130,7 +194,7 @@ fn level<'a>(world: &World<'a>, text: &str) -> Option<Obj<'a>> {
     Some(Obj::Level(product, variant, location, level))
 }
 
-fn node<'a>(world: &World<'a>, text: &str) -> Option<Obj<'a>> {
+pub(super) fn node<'a>(world: &World<'a>, text: &str) -> Option<Obj<'a>> {
     let parsed = gid::parse(text)?;
     let shop = &world.snapshot.shop;
     let id = parsed.id;
@@ -144,9 +208,23 @@ fn node<'a>(world: &World<'a>, text: &str) -> Option<Obj<'a>> {
         "Location" => shop.locations.get(&id).map(|location| Obj::Location(location)),
         "Collection" => shop.collections.get(&id).map(|collection| Obj::Collection(collection)),
         "MediaImage" | "Video" | "ExternalVideo" | "Model3d" => {
+            if let Some(file) = shop.files.get(&id) {
+                return Some(Obj::Media(file));
+            }
             let product = shop.products.get(world.snapshot.index().media.get(&id)?)?;
             product.media.iter().find(|media| media.id == id).map(Obj::Media)
         }
+        "Customer" => shop.customers.get(&id).map(|customer| Obj::Customer(customer)),
+        "MailingAddress" => {
+            let all = shop.customers.values().flat_map(|customer| &customer.addresses);
+            all.into_iter().find(|one| one.id == id).map(|one| customer::address(one, true))
+        }
+        "Order" => {
+            shop.orders.get(&id).filter(|one| order::visible(world, one)).map(|order| Obj::Order(order))
+        }
+        "FulfillmentOrder" => fulfillment_order(world, Some(id)),
+        "MetafieldDefinition" => shop.definitions.iter().find(|one| one.id == id).map(definition::definition),
+        "Publication" => (crate::mutate::online_store(shop.id) == id).then(|| definition::publication(world)),
         "BulkOperation" => operation(world, id),
         "WebhookSubscription" => world.webhooks.iter().find(|hook| hook.id == id).cloned().map(Obj::Webhook),
         "Shop" => (shop.id == id).then_some(Obj::Shop),

@@ -35,6 +35,7 @@ pub(super) fn shop(label: &str, name: &str) -> Shop {
             public_display_name: "Development".to_owned(),
             partner_development: true,
             shopify_plus: false,
+            ..Plan::default()
         },
         created_at: at(OPENED),
         updated_at: at(OPENED),
@@ -101,7 +102,7 @@ impl Location {
 }
 
 /// Lower-case letters and digits joined by `-`; German umlauts and common accents are written out, the rest is dropped.
-pub(super) fn slug(text: &str) -> String {
+pub(crate) fn slug(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars().flat_map(char::to_lowercase) {
         match letter {

@@ -231,6 +231,7 @@ impl Shelved<'_> {
             Vec::new()
         };
         Variant {
+            requires_components: false,
             id,
             position,
             barcode: (self.number % 3 != 2)

@@ -15,6 +15,7 @@ mod generator;
 mod product_csv;
 mod words;
 
+pub(crate) use build::slug;
 pub use demo::demo;
 pub use generator::{Generator, generated};
 pub use product_csv::{CsvError, CsvShop, Warning, csv};

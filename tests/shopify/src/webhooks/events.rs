@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::payload;
 use super::publish::Occurrence;
 use crate::changes::{Applied, Kind};
+use crate::mutate::Told;
 use crate::shop::Snapshot;
 
 /// What one change causes, in the order Shopify would think of it; deliveries keep no order.
@@ -76,4 +77,43 @@ pub fn of_change(applied: &Applied, now: &Snapshot) -> Vec<Occurrence> {
         Kind::ShopRename => vec![told("shop/update", Some(payload::shop(shop)))],
     };
     occurrences.into_iter().flatten().collect()
+}
+
+/// What one mutation causes.
+#[must_use]
+pub fn of_writes(told: &[Told], now: &Snapshot) -> Vec<Occurrence> {
+    let shop = &now.shop;
+    let made = |new: bool, create: &'static str, update: &'static str| if new { create } else { update };
+    let one = |told: &Told| {
+        let (topic, payload) = match told {
+            Told::Product(new, id) => {
+                let topic = made(*new, "products/create", "products/update");
+                (topic, payload::product(shop.products.get(id)?))
+            }
+            Told::ProductGone(id) => ("products/delete", payload::deleted(*id)),
+            Told::Item(new, id) => {
+                let topic = made(*new, "inventory_items/create", "inventory_items/update");
+                (topic, payload::item(now.item(*id)?.1))
+            }
+            Told::ItemGone(id) => ("inventory_items/delete", payload::deleted(*id)),
+            Told::Level(new, item, place) => {
+                let topic = made(*new, "inventory_levels/connect", "inventory_levels/update");
+                let (_, variant) = now.item(*item)?;
+                let level = variant.item.levels.get(place)?;
+                (topic, payload::level(variant, shop.locations.get(place)?, level))
+            }
+            Told::LevelGone(item, place) => {
+                ("inventory_levels/disconnect", payload::level_gone(*item, *place))
+            }
+            Told::Customer(new, id) => {
+                let topic = made(*new, "customers/create", "customers/update");
+                (topic, payload::customer(shop.customers.get(id)?))
+            }
+            Told::CustomerGone(id) => ("customers/delete", payload::deleted(*id)),
+            Told::Order(topic, id) => (*topic, payload::order(shop.orders.get(id)?, shop)),
+            Told::OrderGone(id) => ("orders/delete", payload::deleted(*id)),
+        };
+        Some(Occurrence { topic, payload, app: None })
+    };
+    told.iter().filter_map(one).collect()
 }

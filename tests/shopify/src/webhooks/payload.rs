@@ -8,7 +8,7 @@ use crate::apps::ScopeChange;
 use crate::bulk::Finished;
 use crate::clock::iso;
 use crate::gid::{gid, level_gid};
-use crate::model::{Collection, CollectionKind, Level, Location, Product, Shop, Variant};
+use crate::model::{Collection, CollectionKind, Customer, Level, Location, Order, Product, Shop, Variant};
 use crate::resolve::money;
 use crate::rest;
 use crate::shop::Snapshot;
@@ -99,6 +99,18 @@ pub fn level(variant: &Variant, location: &Location, level: &Level) -> Value {
 #[must_use]
 pub fn level_gone(item: u64, location: u64) -> Value {
     json!({"inventory_item_id": item, "location_id": location})
+}
+
+/// `customers/create`, `customers/update`.
+#[must_use]
+pub fn customer(customer: &Customer) -> Value {
+    rest::customers::customer_json(customer)
+}
+
+/// `orders/…`.
+#[must_use]
+pub fn order(order: &Order, shop: &Shop) -> Value {
+    rest::customers::order_json(order, shop)
 }
 
 /// `bulk_operations/finish`.

@@ -12,6 +12,7 @@ use super::subscription::Webhook;
 use crate::admin::strikes;
 use crate::apps::{ScopeChange, expand};
 use crate::faults::Kind;
+use crate::graphql::protected::redact;
 use crate::server::Simulator;
 use crate::shop::{ShopState, lock};
 
@@ -57,7 +58,8 @@ pub fn publish_to(
         for webhook in webhooks {
             let concerned = webhook.topic.name == occurrence.topic
                 && occurrence.app.as_ref().is_none_or(|app| *app == webhook.client_id);
-            let cut = if concerned { webhook.cut(&occurrence.payload) } else { None };
+            let payload = if concerned { redacted(simulator, webhook, occurrence) } else { None };
+            let cut = payload.and_then(|payload| webhook.cut(&payload));
             if let Some(body) = cut {
                 let mut delivery = to_subscription(state, webhook, &body, now);
                 delivery.event_id.clone_from(&event);
@@ -65,6 +67,14 @@ pub fn publish_to(
             }
         }
     }
+}
+
+/// The payload as the app may have it; none if it may not.
+fn redacted(simulator: &Simulator, webhook: &Webhook, occurrence: &Occurrence) -> Option<Value> {
+    let mut payload = occurrence.payload.clone();
+    let rights = lock(&simulator.rights);
+    let denied = rights.apps.get(&webhook.client_id).map(|app| &app.denied_customer_data);
+    denied.is_none_or(|denied| redact(denied, occurrence.topic, &mut payload)).then_some(payload)
 }
 
 /// A delivery to a subscription.

@@ -22,3 +22,15 @@ mod webhook_delivery;
 mod webhook_retries;
 #[cfg(test)]
 mod webhook_subscriptions;
+#[cfg(test)]
+mod write_customers;
+#[cfg(test)]
+mod write_inventory;
+#[cfg(test)]
+mod write_metafields;
+#[cfg(test)]
+mod write_orders;
+#[cfg(test)]
+mod write_products;
+#[cfg(test)]
+mod write_variants;

@@ -253,3 +253,50 @@ impl Sim {
         self.control("POST", "/shops/demo/changes", json!([change])).await[0].clone()
     }
 }
+
+/// Everything a push needs.
+pub const WRITE: [&str; 8] = [
+    "write_products",
+    "write_inventory",
+    "read_locations",
+    "write_customers",
+    "write_orders",
+    "write_publications",
+    "write_files",
+    "read_all_orders",
+];
+
+impl Sim {
+    /// The payload of a mutation with one field, which must hold no error in `errors[]`.
+    pub async fn mutate(&self, token: &str, mutation: &str, variables: Value) -> Value {
+        let data = self.data(token, mutation, variables).await;
+        data.as_object().unwrap().values().next().unwrap().clone()
+    }
+
+    /// The same, and nothing may be refused.
+    pub async fn done(&self, token: &str, mutation: &str, variables: Value) -> Value {
+        let payload = self.mutate(token, mutation, variables).await;
+        assert_eq!(payload["userErrors"], json!([]), "{payload}");
+        payload
+    }
+
+    /// Makes a metafield definition of the type `id` for the key `sync.external_id`.
+    pub async fn define_id(&self, token: &str, owner: &str) {
+        let mutation = "mutation($definition: MetafieldDefinitionInput!) {
+            metafieldDefinitionCreate(definition: $definition) { createdDefinition { id } userErrors { code message } } }";
+        let definition = json!({"name": "External id", "namespace": "sync", "key": "external_id", "type": "id", "ownerType": owner});
+        self.done(token, mutation, json!({ "definition": definition })).await;
+    }
+
+    /// The rows of a resource, as the control API lists them.
+    pub async fn rows(&self, resource: &str) -> Vec<Value> {
+        let rows = self.control("GET", &format!("/shops/demo/rows/{resource}"), Value::Null).await;
+        rows.as_array().unwrap().clone()
+    }
+}
+
+/// The codes of `userErrors`, in order.
+pub fn codes(payload: &Value) -> Vec<&str> {
+    let errors = payload["userErrors"].as_array().unwrap();
+    errors.iter().map(|error| error["code"].as_str().unwrap_or("-")).collect()
+}

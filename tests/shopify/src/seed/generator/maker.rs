@@ -240,6 +240,7 @@ impl Maker {
             Vec::new()
         };
         Variant {
+            requires_components: false,
             id,
             position,
             barcode: self.rng.random_bool(0.8).then(|| build::ean13(EAN_PREFIX + id % 100_000_000_000)),

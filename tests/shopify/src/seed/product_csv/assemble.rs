@@ -247,6 +247,7 @@ impl<'a> Assembler<'a> {
             self.warn(row.line, "the variant has no price; taken as 0.00".to_owned());
         }
         Ok(Variant {
+            requires_components: false,
             id: self.shop.take_id(),
             position,
             barcode: row.some(Column::Barcode).map(|barcode| barcode.trim_start_matches('\'').to_owned()),
