@@ -1,4 +1,5 @@
-//! `docs/connect.md` tells of every reason, every suggestion and every problem that connecting can answer.
+//! `docs/connect.md` tells of every reason, every suggestion and every problem that connecting can answer, and
+//! `docs/import.md` of every warning that a run can tell.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
@@ -7,6 +8,7 @@ use std::fs;
 
 use serde_json::Value;
 use shared::domain::connection::Reason;
+use shared::domain::warning::Code;
 use shared::lambda::openapi;
 use system_tests::project_root;
 
@@ -45,6 +47,36 @@ fn connect_md() -> String {
 fn every_reason_is_told_of() {
     let reasons = Reason::ALL.map(|reason| reason.as_str().to_owned());
     assert_told(&connect_md(), "\n## Reasons\n", &reasons.into());
+}
+
+/// Every warning a run can tell stands in the document with its severity and what to do, and no other does.
+#[test]
+fn every_warning_of_an_import_is_told_of() {
+    let document = fs::read_to_string(project_root().join("docs/import.md")).unwrap();
+    let rows = table(&document, "\n## Warnings\n");
+    let told: Vec<(String, String)> = rows
+        .iter()
+        .map(|(code, _)| {
+            let row = document.lines().find(|line| line.starts_with(&format!("| `{code}`"))).unwrap();
+            let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+            (code.clone(), format!("{}: {}", cells[1], cells[2]))
+        })
+        .collect();
+    let codes: Vec<(String, String)> = Code::ALL
+        .iter()
+        .map(|code| {
+            let severity = format!("{:?}", code.severity()).to_lowercase();
+            (code.as_str().to_owned(), format!("{severity}: {}", code.remedy()))
+        })
+        .collect();
+    let lines = |list: &[(String, String)]| {
+        list.iter().map(|(code, rest)| format!("{code} {rest}")).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(lines(&told), lines(&codes));
+    let dropped = table(&document, "\n## Codes that do not exist, and why\n");
+    for (code, _) in dropped {
+        assert!(Code::parse(&code).is_none(), "`{code}` exists");
+    }
 }
 
 #[test]

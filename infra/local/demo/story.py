@@ -89,6 +89,10 @@ class Story:
         self.checks.hold(report["closes"] and not open_sums, "the reconciliation closes for every resource", open_sums)
         lost = [feed for feed in report["feeds"] if (feed["announced"], feed["announced_records"]) != (feed["read"], feed["read_records"])]
         self.checks.hold(not lost, "every object the shop announced was read", lost)
+        proof = report["stock"]
+        apart = [place for place in proof["locations"] if not place["in_sync"]]
+        held = proof["in_sync"] and proof["reread_all"] and not apart
+        self.checks.hold(held, f"stock is in sync as of {proof['as_of']} at {len(proof['locations'])} locations", proof["levels"][:5] or apart)
 
     def landed(self) -> Landed:
         self.show.chapter("What landed", "read back through the catalogue API, held against the shop's own side")

@@ -1,9 +1,11 @@
 //! Newtypes, state machines, mapping targets and comparison. Pure: no `async`, clock, randomness, environment,
 //! AWS or HTTP may enter here.
 
+pub mod changes;
 pub mod claim;
 pub mod connection;
 pub mod decision;
+pub mod drift;
 pub mod fingerprint;
 pub mod gone;
 pub mod history;

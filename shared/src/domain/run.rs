@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::changes::Changes;
 use super::decision::Decisions;
+use super::drift::{DriftVerdict, StockSides};
 use super::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
 use super::options::{MassMissing, RunOptions};
 use super::plan::{CodeCounts, Counts};
@@ -420,6 +422,8 @@ pub struct Run {
     pub warnings: CodeCounts,
     /// What it wrote and cost.
     pub cost: Cost,
+    /// What was found when its stock was proven.
+    pub drift: Option<DriftVerdict>,
     /// Why it broke off.
     pub failure: Option<Failure>,
 }
@@ -514,4 +518,8 @@ pub struct Receipt {
     pub result_pages: u32,
     /// The pages of its journal.
     pub journal_pages: u32,
+    /// Both sides of the stock levels it dealt with.
+    pub stock: StockSides,
+    /// The fields it was to change.
+    pub changes: Changes,
 }

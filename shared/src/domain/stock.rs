@@ -34,6 +34,29 @@ fn is_tracked(level: &Child) -> bool {
     level.values[TRACKED] != Value::Bool(false)
 }
 
+/// Whether an import wrote the number of a level.
+pub(super) fn is_imported(level: &Child) -> bool {
+    !level.values[IMPORTED].is_null()
+}
+
+/// What a level has available; none where it did not come.
+pub(super) type Held = Option<i64>;
+
+/// What a level has available, where it counts: not for an item that is not tracked, nor where nothing is stocked.
+pub(super) fn held(level: &Child) -> Option<Held> {
+    let available = level.values[AVAILABLE].as_i64();
+    let stocked = level.values[STOCKED] != Value::Bool(false) || available.is_some_and(|n| n != 0);
+    (is_tracked(level) && stocked).then_some(available)
+}
+
+/// A level as the shop has it now.
+pub fn level_now(item: u64, location: u64, tracked: bool, stocked: bool, available: Option<i64>) -> Child {
+    let mut values = vec![Value::Null; list().fields.len()];
+    (values[TRACKED], values[STOCKED]) = (Value::Bool(tracked), Value::Bool(stocked));
+    values[AVAILABLE] = available.map_or(Value::Null, Value::from);
+    Child { id: format!("{item}:{location}"), values, missing_since: None }
+}
+
 /// What a run does to the levels of the source before it compares them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StockRules {
@@ -44,6 +67,14 @@ pub struct StockRules {
 }
 
 impl StockRules {
+    /// One level that was read again, as this run stores it; none where its stock is not imported.
+    pub fn level(&self, level: Child) -> Option<Child> {
+        let mut record = Record::empty(Kind::Stock);
+        record.children[0].push(level);
+        self.apply(&mut record);
+        record.children[0].pop()
+    }
+
     /// Makes of the levels of one product what is to be stored, and returns what there is to say of them, each code
     /// once. An item that is not tracked has numbers that mean nothing, so they warn of nothing.
     pub fn apply(&self, record: &mut Record) -> BTreeSet<Code> {
@@ -191,7 +222,7 @@ impl<'a> StockMerge<'a> {
     /// What becomes of a level that the source does not have: it is not stocked there. One that was made here and never
     /// imported stays.
     fn vanished(&mut self, ours: &Child) -> Child {
-        let imported = !ours.values[IMPORTED].is_null() || !is_tracked(ours);
+        let imported = is_imported(ours) || !is_tracked(ours);
         if !imported && !self.stored.base.holds(self.hasher.whole(list(), ours)) {
             return ours.clone();
         }

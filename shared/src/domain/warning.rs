@@ -59,6 +59,7 @@ macro_rules! codes {
 
 codes! {
     ConnScopeMissing = "CONN_SCOPE_MISSING", Blocker, "A scope that this resource needs was not granted. Reconnect and grant it.";
+    ConnScopeRevoked = "CONN_SCOPE_REVOKED", Blocker, "A scope was taken away between asking for the run and its beginning, so a resource was left out. Reconnect and grant it.";
     ConnTokenInvalid = "CONN_TOKEN_INVALID", Blocker, "The shop no longer accepts our access. Reconnect the store.";
     SrcScanIncomplete = "SRC_SCAN_INCOMPLETE", Blocker, "The shop announced more objects than it delivered. Nothing was written; run again.";
     SrcChildTruncated = "SRC_CHILD_TRUNCATED", Error, "A record arrived with fewer parts than it counts itself. It was not written; run again.";
@@ -77,6 +78,7 @@ codes! {
     IdDuplicateSku = "ID_DUPLICATE_SKU", Warning, "Several variants of this product share a SKU. Give each its own.";
     FldPriceInvalid = "FLD_PRICE_INVALID", Error, "A price is not a decimal number. Correct it in the shop.";
     FldUnsupported = "FLD_UNSUPPORTED", Warning, "A field has a form that is not known here; it was kept as it came.";
+    FldMetafieldUnmapped = "FLD_METAFIELD_UNMAPPED", Info, "The record has metafields, which are kept as they came and stand for no field here.";
     ConfKeptLocal = "CONF_KEPT_LOCAL", Warning, "Both sides changed this field; yours was kept. Take the shop's value in a preview, or by editing it here.";
     ConfTookSource = "CONF_TOOK_SOURCE", Info, "Both sides changed this field; the shop's value was taken, as decided.";
     ConfNoBase = "CONF_NO_BASE", Warning, "This record was linked to the shop's, and the two differ in this field; yours was kept. Edit it here to take the shop's value.";
@@ -90,10 +92,10 @@ codes! {
     MedTypeUnsupported = "MED_TYPE_UNSUPPORTED", Warning, "Videos and 3D models are recorded but not shown by the store.";
     MedNotReady = "MED_NOT_READY", Warning, "The shop is still processing this file. Run again later.";
     ColSmartFrozen = "COL_SMART_FROZEN", Info, "The members of a smart collection were copied as they are now; they are refreshed by a rerun.";
-    ColMemberUnmapped = "COL_MEMBER_UNMAPPED", Warning, "The collection names a product that was not imported.";
     LocRenamedSource = "LOC_RENAMED_SOURCE", Info, "The location was renamed in the shop; the warehouse is the same one.";
     LocRenamedLocal = "LOC_RENAMED_LOCAL", Info, "The warehouse keeps the name it was given here; the shop's name is kept beside it.";
     LocMatchAmbiguous = "LOC_MATCH_AMBIGUOUS", Blocker, "A warehouse of the same name exists and is linked to no location. Link or rename it, then run again.";
+    LocDuplicateSuspect = "LOC_DUPLICATE_SUSPECT", Warning, "Another location of the shop has the same name. Both are kept, told apart by their ids; rename one in the shop if that is not meant.";
     LocInactive = "LOC_INACTIVE", Info, "The location is inactive in the shop; it is kept and flagged.";
     LocFulfillmentService = "LOC_FULFILMENT_SERVICE", Info, "The location belongs to a fulfilment service, which owns its stock.";
     LocMissing = "LOC_MISSING", Warning, "The location is no longer in the shop. The warehouse was kept and marked.";
@@ -102,7 +104,9 @@ codes! {
     InvCommittedPresent = "INV_COMMITTED_PRESENT", Warning, "Stock is committed to open orders, which are not imported.";
     InvLocalMovementOverwritten = "INV_LOCAL_MOVEMENT_OVERWRITTEN", Warning, "Stock moved here since the last import; the shop's number replaced it. The record shows the old, the expected and the new number: book again in the shop what only happened here.";
     InvUnstocked = "INV_UNSTOCKED", Warning, "The item is no longer stocked at this location; its stock was set to 0.";
-    InvLocationUnmapped = "INV_LOCATION_UNMAPPED", Warning, "Stock lies at a location that was not imported.";
+    InvLocationUnmapped = "INV_LOCATION_UNMAPPED", Warning, "Stock lies at a location that no warehouse stands for. Link or create the warehouse, then run again.";
+    InvDrift = "INV_DRIFT", Warning, "Stock is not equal on both sides; the reconciliation lists each level with its cause. Run again.";
+    InvDriftRepeated = "INV_DRIFT_REPEATED", Error, "The same stock levels differ after two runs in a row. Running again does not help: send the reconciliation to support.";
     InvSkippedNoScope = "INV_SKIPPED_NO_SCOPE", Blocker, "Stock was not read because its scopes were not granted; earlier numbers were kept. Reconnect and grant them.";
     RunPlanStale = "RUN_PLAN_STALE", Warning, "The record changed after the preview, so it was left as it is. Preview again.";
     RunItemFailed = "RUN_ITEM_FAILED", Error, "This record could not be written. Run again.";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::http::{Call, Response, json};
+use super::report::csv;
 use crate::app::error::AppError;
 use crate::app::import::records::RecordFilter;
 use crate::app::import::requests::{Asker, Imports, StartRun};
@@ -116,8 +117,9 @@ pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError
             json(200, &page)
         }
         ("GET", "/{run_id}/reconciliation") => {
-            call.query(&[])?;
-            json(200, &app.reconciliation(&caller.store, provider, &run_id(&call)?).await?)
+            let table = wants_csv(&call)?;
+            let report = app.reconciliation(&caller.store, provider, &run_id(&call)?).await?;
+            if table { csv(&report) } else { json(200, &report) }
         }
         ("GET", "/{run_id}/decisions") => {
             call.query(&[])?;
@@ -149,6 +151,16 @@ pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError
             json(202, &Started { run_id: run.to_string() })
         }
         _ => Err(AppError::not_found()),
+    }
+}
+
+/// Whether the answer is to be a table: by `format`, else by what the caller accepts.
+fn wants_csv(call: &Call) -> Result<bool, AppError> {
+    match call.query(&["format"])?.get("format") {
+        Some("csv") => Ok(true),
+        Some("json") => Ok(false),
+        Some(_) => Err(AppError::invalid("invalid_parameter", "`format` must be `json` or `csv`.")),
+        None => Ok(call.header("accept").is_some_and(|accept| accept.starts_with("text/csv"))),
     }
 }
 

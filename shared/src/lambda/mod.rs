@@ -13,6 +13,7 @@ pub mod metrics;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod problem;
+mod report;
 pub mod sweeper;
 pub mod trace;
 pub mod webhooks;

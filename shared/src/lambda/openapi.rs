@@ -22,7 +22,8 @@ use super::imports::{DecideBody, StartRunBody, Started};
 use super::problem::Problem;
 use crate::app::browse_catalog::{BrowseCatalog, CatalogRow, StandingFilter};
 use crate::app::import::decisions::ShownDecisions;
-use crate::app::import::shown::{Reconciliation, ShownPage, ShownRecord, ShownRun};
+use crate::app::import::reconcile::Reconciliation;
+use crate::app::import::shown::{ShownPage, ShownRecord, ShownRun};
 use crate::app::status::{Card, HistoryPage};
 use crate::domain::ids::ProviderId;
 use crate::domain::plan::Outcome;
@@ -243,11 +244,20 @@ impl Writer {
         let records = page(records, 50, 200).response("200", answer);
         self.add(HttpMethod::Get, &format!("{RUN}/records"), records, &[LIST]);
 
-        let answer = self.answer::<Reconciliation>("The sums.");
+        let text = || <String as utoipa::PartialSchema>::schema();
+        let table = ContentBuilder::new().schema(Some(text())).build();
+        let answer = self.answer::<Reconciliation>("The sums.").content("text/csv", table);
         let sums = operation(
             "getReconciliation",
-            "What the shop announced, what was read, and what became of it, resource by resource.",
+            "What the shop announced, what was read, what became of it, resource by resource, whether stock is equal on \
+             both sides, and what is new against the import before.",
         )
+        .parameter(query(
+            "format",
+            Required::False,
+            "`json` or `csv`, a table of one number a row. Where absent, `Accept: text/csv` asks for the table.",
+            text(),
+        ))
         .response("200", answer);
         self.add(HttpMethod::Get, &format!("{RUN}/reconciliation"), sums, &[NOTHING_TO_SAY]);
 

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::domain::ids::{ShopDomain, ShopId};
 use crate::domain::notice::Notice;
-use crate::domain::record::{Kind, Record, Resource};
+use crate::domain::record::{Child, Kind, Record, Resource};
 use crate::domain::run::{Feed, FeedFile, Wanted};
 use crate::domain::scopes::Scopes;
 use crate::domain::warning::Code;
@@ -311,6 +311,24 @@ pub struct SourceItem {
     pub truncated: bool,
 }
 
+/// A stock level as the shop has it now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangedLevel {
+    /// The number of its product.
+    pub product: u64,
+    /// The level; only what tells whether and how many are available.
+    pub level: Child,
+}
+
+/// Levels that the shop has changed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChangedLevels {
+    /// The levels.
+    pub levels: Vec<ChangedLevel>,
+    /// Whether these are all; not where there are more than a step may read.
+    pub whole: bool,
+}
+
 /// What a range reader has consumed so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RangeTally {
@@ -357,6 +375,15 @@ pub trait Extract: Send + Sync {
 
     /// Every location, inactive and legacy ones too.
     async fn locations(&self, access: &ShopAccess) -> Result<Vec<SourceItem>, ProviderError>;
+
+    /// The levels at some locations that the shop has changed since a moment. One that was taken away is not among
+    /// them: nothing tells of it but a scan.
+    async fn levels_since(
+        &self,
+        access: &ShopAccess,
+        since: Timestamp,
+        locations: &BTreeSet<u64>,
+    ) -> Result<ChangedLevels, ProviderError>;
 
     /// Asks the shop to collect a feed and returns its name for the work.
     async fn start_feed(

@@ -20,6 +20,8 @@ pub enum PageKind {
     Journal,
     /// Results that differ from the plan.
     Result,
+    /// Stock levels that are not equal on both sides.
+    Drift,
 }
 
 impl PageKind {
@@ -31,6 +33,7 @@ impl PageKind {
             Self::Seen => "seen",
             Self::Journal => "journal",
             Self::Result => "result",
+            Self::Drift => "drift",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::connect_shop::FakeShop;
@@ -11,8 +12,10 @@ use super::faults::Faults;
 use crate::domain::record::{Child, Kind, Record, Resource};
 use crate::domain::run::{Feed, FeedFile, Wanted};
 use crate::domain::scopes::Scopes;
+use crate::domain::stock::level_id;
 use crate::ports::provider::{
-    Extract, FeedStatus, MapContext, ProviderError, RangeReader, RangeTally, ShopAccess, SourceItem,
+    ChangedLevel, ChangedLevels, Extract, FeedStatus, MapContext, ProviderError, RangeReader, RangeTally,
+    ShopAccess, SourceItem,
 };
 
 /// Every object takes this many bytes of the file that there is not.
@@ -38,7 +41,8 @@ pub struct Letdown {
 #[derive(Default)]
 struct Inner {
     items: BTreeMap<Feed, BTreeMap<u64, SourceItem>>,
-    files: BTreeMap<String, (Vec<SourceItem>, u32)>,
+    /// By handle: what is in it, how often it was looked at, its number.
+    files: BTreeMap<String, (Vec<SourceItem>, u32, usize)>,
     letdown: Letdown,
 }
 
@@ -110,6 +114,10 @@ impl FakeSource {
     }
 }
 
+fn levels(item: &SourceItem) -> impl Iterator<Item = &Child> {
+    item.records.iter().filter(|(kind, _)| *kind == Kind::Stock).flat_map(|(_, record)| &record.children[0])
+}
+
 fn lines(item: &SourceItem) -> u64 {
     let children = item.records.iter().flat_map(|(_, record)| &record.children).map(Vec::len).sum::<usize>();
     1 + children as u64
@@ -160,6 +168,30 @@ impl Extract for FakeSource {
         })
     }
 
+    /// There is no clock here: what changed is what is not as the last file has it.
+    async fn levels_since(
+        &self,
+        access: &ShopAccess,
+        _: Timestamp,
+        locations: &BTreeSet<u64>,
+    ) -> Result<ChangedLevels, ProviderError> {
+        self.call("levels_since", access, || {
+            let mut inner = self.inner();
+            let now: Vec<SourceItem> =
+                inner.items.entry(Feed::Products).or_default().values().cloned().collect();
+            let last = inner.files.iter().filter(|(handle, _)| handle.starts_with("Products/"));
+            let last = last.max_by_key(|(_, (_, _, number))| *number).map(|(_, (items, _, _))| items);
+            let was: BTreeSet<String> =
+                last.into_iter().flatten().flat_map(levels).map(|l| format!("{l:?}")).collect();
+            let changed = now.iter().flat_map(|item| levels(item).map(|level| (item.external_id, level)));
+            let here = |level: &Child| level_id(&level.id).is_some_and(|(_, at)| locations.contains(&at));
+            let changed = changed.filter(|(_, level)| here(level) && !was.contains(&format!("{level:?}")));
+            let levels =
+                changed.map(|(product, level)| ChangedLevel { product, level: level.clone() }).collect();
+            Ok(ChangedLevels { levels, whole: true })
+        })
+    }
+
     async fn start_feed(
         &self,
         access: &ShopAccess,
@@ -173,7 +205,8 @@ impl Extract for FakeSource {
             for item in &mut items {
                 item.records.retain(|(kind, _)| context.stock || *kind != Kind::Stock);
             }
-            inner.files.insert(handle.clone(), (items, 0));
+            let number = inner.files.len();
+            inner.files.insert(handle.clone(), (items, 0, number));
             Ok(handle)
         })
     }
@@ -182,7 +215,7 @@ impl Extract for FakeSource {
         self.call("feed_status", access, || {
             let mut inner = self.inner();
             let letdown = inner.letdown.clone();
-            let Some((items, looked)) = inner.files.get_mut(handle) else {
+            let Some((items, looked, _)) = inner.files.get_mut(handle) else {
                 return Err(ProviderError::Refused { code: "no such work".to_owned() });
             };
             *looked += 1;
@@ -217,7 +250,7 @@ impl Extract for FakeSource {
             if inner.letdown.expired {
                 return Err(ProviderError::ResultExpired);
             }
-            let Some((items, _)) = inner.files.get(&file.url) else {
+            let Some((items, ..)) = inner.files.get(&file.url) else {
                 return Err(ProviderError::ResultExpired);
             };
             let end = inner.letdown.cut_at.unwrap_or(items.len()).min(items.len());

@@ -57,6 +57,7 @@ pub async fn importing() -> World {
         not_applied: Counts::default(),
         warnings: CodeCounts::default(),
         cost: Cost::default(),
+        drift: None,
         failure: None,
     };
     world.runs.begin(&run, None).await.unwrap();

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::keys;
 use super::units::Item;
 use super::wire::{Reader, b, from_json, item, n, s, to_json};
+use crate::domain::changes::Changes;
 use crate::domain::decision::Decisions;
+use crate::domain::drift::{DriftVerdict, StockSides};
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
 use crate::domain::options::{MassMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts};
@@ -74,6 +76,8 @@ struct RunRecordV1 {
     warnings: CodeCounts,
     cost: Cost,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    drift: Option<DriftVerdict>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<Failure>,
 }
 
@@ -112,6 +116,7 @@ pub fn run_doc(run: &Run) -> Result<String, PortError> {
         not_applied: run.not_applied,
         warnings: run.warnings,
         cost: run.cost,
+        drift: run.drift,
         failure: run.failure,
     };
     to_json("run", &record)
@@ -172,6 +177,7 @@ pub fn read_run(store: &StoreId, provider: ProviderId, item: &Item) -> Result<Ru
         not_applied: record.not_applied,
         warnings: record.warnings,
         cost: record.cost,
+        drift: record.drift,
         failure: record.failure,
     })
 }
@@ -237,6 +243,10 @@ struct ReceiptV1 {
     pages: Vec<PageSpan>,
     result_pages: u32,
     journal_pages: u32,
+    #[serde(default, skip_serializing_if = "StockSides::is_empty")]
+    stock: StockSides,
+    #[serde(default, skip_serializing_if = "Changes::is_empty")]
+    changes: Changes,
 }
 
 /// A receipt.
@@ -264,6 +274,8 @@ pub fn receipt_item(
         pages: receipt.pages,
         result_pages: receipt.result_pages,
         journal_pages: receipt.journal_pages,
+        stock: receipt.stock,
+        changes: receipt.changes,
     };
     stored.insert("doc".to_owned(), s(to_json("receipt", &record)?));
     stored.insert("expires_at".to_owned(), n(now.as_second() + PAGE_DAYS * DAY));
@@ -289,6 +301,8 @@ pub fn read_receipt(item: &Item) -> Result<Receipt, PortError> {
         pages: record.pages,
         result_pages: record.result_pages,
         journal_pages: record.journal_pages,
+        stock: record.stock,
+        changes: record.changes,
     })
 }
 

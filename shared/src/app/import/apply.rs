@@ -8,11 +8,13 @@ use futures::stream::{self, StreamExt};
 use super::pages::{Chunk, EntryWriter, JournalEntry};
 use super::plan::{BATCH, Candidate, as_a_whole};
 use super::{ImportStep, StepError};
+use crate::domain::changes::Changes;
+use crate::domain::drift::{Cause, StockSides};
 use crate::domain::gone::gone;
 use crate::domain::plan::{
     CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, compare, count_as,
 };
-use crate::domain::record::{Base, Digest, MAPPER_VERSION, Record, RecordKey, Standing, StoredRecord};
+use crate::domain::record::{Base, Digest, Kind, MAPPER_VERSION, Record, RecordKey, Standing, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState};
 use crate::domain::warning::Code;
 use crate::ports::PortError;
@@ -31,6 +33,12 @@ struct Task {
     source: Option<Fingerprinted>,
 }
 
+impl Task {
+    fn done(self, counts: Counts, cost: Cost) -> Done {
+        Done { entry: self.entry, counts, codes: Vec::new(), cost, source: self.source }
+    }
+}
+
 /// What became of a task.
 struct Done {
     entry: PlanEntry,
@@ -38,6 +46,7 @@ struct Done {
     /// Codes that the plan did not have.
     codes: Vec<Code>,
     cost: Cost,
+    source: Option<Fingerprinted>,
 }
 
 /// What one chunk has added up so far.
@@ -49,6 +58,7 @@ struct Tally {
     batches: u32,
     /// Whether it ended before its end, because the run was to stop.
     stopped: bool,
+    stock: StockSides,
 }
 
 impl ImportStep {
@@ -143,6 +153,8 @@ impl ImportStep {
             pages: Vec::new(),
             result_pages: 0,
             journal_pages,
+            stock: tally.stock,
+            changes: Changes::default(),
         }
     }
 
@@ -175,8 +187,9 @@ impl ImportStep {
         });
         // Each write is on a key of its own, so their order means nothing; results keep the order of the tasks.
         let done: Vec<Result<Done, StepError>> = stream::iter(work).buffered(CONCURRENCY).collect().await;
+        let done: Vec<Done> = done.into_iter().collect::<Result<_, _>>()?;
+        self.read_back(run, &done, tally).await?;
         for done in done {
-            let done = done?;
             tally.counts.merge(&done.counts);
             tally.cost.add(done.cost);
             for code in &done.codes {
@@ -192,6 +205,29 @@ impl ImportStep {
     /// Whether an earlier attempt has begun a batch.
     async fn was_begun(&self, place: Chunk<'_>, batch: u32) -> Result<bool, StepError> {
         Ok(place.journal(batch, &mut Cost::default()).await?.is_some())
+    }
+
+    /// Reads the stock that was written back, for the proof that it is equal on both sides.
+    async fn read_back(&self, run: &Run, done: &[Done], tally: &mut Tally) -> Result<(), StepError> {
+        let levels: Vec<&Done> = done.iter().filter(|done| done.entry.kind == Kind::Stock).collect();
+        if levels.is_empty() {
+            return Ok(());
+        }
+        let key = |entry: &PlanEntry| RecordKey {
+            source: run.source,
+            kind: entry.kind,
+            external_id: entry.external_id,
+        };
+        let keys: Vec<RecordKey> = levels.iter().map(|done| key(&done.entry)).collect();
+        let stored = self.catalog.get(&run.store, &keys, true, &mut tally.cost).await?;
+        for (done, stored) in levels.into_iter().zip(stored) {
+            let moved = stored.as_ref().is_some_and(|stored| stored.written_run != run.id);
+            let cause =
+                if moved && done.codes.is_empty() { Cause::LocalMovement } else { Cause::WriteFailed };
+            let source = done.source.as_ref().map(|source| &source.record);
+            tally.stock.take_stored(source, stored.as_ref(), cause);
+        }
+        Ok(())
     }
 
     /// The before-images of a batch: those of an earlier attempt where there was one.
@@ -228,7 +264,7 @@ impl ImportStep {
                 // An earlier attempt wrote it; what it did is read off the before-image.
                 cost.catalogue_writes += 1;
                 let counts = decide(&task, before.as_ref(), run).counts;
-                return Ok(Done { entry: task.entry, counts, codes: Vec::new(), cost });
+                return Ok(task.done(counts, cost));
             }
             let moved = version(&now) != task.entry.version;
             let source_moved = task.source.as_ref().is_some_and(|source| source.digest != task.entry.source);
@@ -237,13 +273,13 @@ impl ImportStep {
             }
             let compared = decide(&task, now.as_ref(), run);
             let Some(merged) = &compared.merged else {
-                return Ok(Done { entry: task.entry, counts: compared.counts, codes: Vec::new(), cost });
+                return Ok(task.done(compared.counts, cost));
             };
             let record = next_version(run, &task, now.as_ref(), compared.outcome, merged);
             let expect = now.as_ref().map_or(Expect::Absent, |stored| Expect::Version(stored.version));
             match self.catalog.put(&run.store, &record, expect, &mut cost).await {
                 Ok(()) => {
-                    return Ok(Done { entry: task.entry, counts: compared.counts, codes: Vec::new(), cost });
+                    return Ok(task.done(compared.counts, cost));
                 }
                 Err(PortError::Conflict) => {
                     let mut again = self.catalog.get(&run.store, &[task.key], true, &mut cost).await?;
@@ -338,6 +374,7 @@ fn refused(task: Task, outcome: Outcome, code: Code, cost: Cost) -> Done {
     let mut entry = task.entry;
     entry.outcome = outcome;
     entry.codes.push(code);
-    let counts = task.source.map_or_else(Counts::default, |source| count_as(&source.record, outcome));
-    Done { entry, counts, codes: vec![code], cost }
+    let counts =
+        task.source.as_ref().map_or_else(Counts::default, |source| count_as(&source.record, outcome));
+    Done { entry, counts, codes: vec![code], cost, source: task.source }
 }

@@ -42,7 +42,12 @@ impl ImportStep {
         let mut shop = self.shop(&mut run).await?;
         if run.state == RunState::Queued {
             // The merchant may have taken scopes away since the run was asked for.
+            let blocked = run.blocked.len();
             drop_blocked(&mut run, &shop.granted(), self.extract.as_ref())?;
+            let revoked = run.blocked.len().saturating_sub(blocked) as u64;
+            if revoked > 0 {
+                run.warnings.insert(Code::ConnScopeRevoked, revoked);
+            }
             run.take(RunEvent::Started, self.clock.now()).map_err(AppError::bug)?;
             self.save(&mut run).await?;
         }

@@ -13,7 +13,9 @@ mod missing;
 pub(crate) mod pages;
 mod pick;
 mod plan;
+mod prove;
 mod reach;
+pub mod reconcile;
 pub mod records;
 pub mod requests;
 mod retry;
@@ -23,6 +25,7 @@ mod stopped;
 mod undo;
 mod used;
 mod verify;
+mod warehouses;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::domain::drift::DriftRow;
 use crate::domain::ids::{RunId, StoreId};
 use crate::domain::plan::PlanEntry;
 use crate::domain::record::{Base, Digest, Kind, Record, RecordKey, Source, Standing, StoredRecord};
@@ -15,6 +16,8 @@ use crate::ports::runs::{PageKey, PageKind, RunStore};
 const PLAN_PAGE_BYTES: usize = 48 * 1024;
 /// Ids on one page of seen ids: 8 bytes each, well below a page's limit.
 const SEEN_PER_PAGE: usize = 30_000;
+/// Differing rows of stock on one page: at most 90 bytes each.
+const DRIFT_PER_PAGE: usize = 3_000;
 /// Before-images are cut into segments of this size.
 const SEGMENT_BYTES: usize = 250 * 1024;
 
@@ -104,6 +107,28 @@ impl Chunk<'_> {
             }
         }
         Ok(seen)
+    }
+
+    /// Writes the rows of a run's stock that differ; returns the number of pages.
+    pub async fn put_drift(&self, rows: &[DriftRow], cost: &mut Cost) -> Result<u32, PortError> {
+        let mut pages = 0;
+        for rows in rows.chunks(DRIFT_PER_PAGE) {
+            let bytes = serde_json::to_vec(rows).map_err(|e| malformed("drift", e))?;
+            self.put(PageKind::Drift, pages, bytes, false, cost).await?;
+            pages += 1;
+        }
+        Ok(pages)
+    }
+
+    /// Reads them back, from as many pages.
+    pub async fn drift(&self, pages: u32, cost: &mut Cost) -> Result<Vec<DriftRow>, PortError> {
+        let mut rows = Vec::new();
+        for number in 0..pages {
+            let bytes = self.expect(PageKind::Drift, number, cost).await?;
+            let page: Vec<DriftRow> = serde_json::from_slice(&bytes).map_err(|e| malformed("drift", e))?;
+            rows.extend(page);
+        }
+        Ok(rows)
     }
 
     /// Writes source records that cannot be read again as a file.

@@ -6,8 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::pages::{Chunk, EntryWriter};
+use super::warehouses::Match;
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
+use crate::domain::changes::Changes;
+use crate::domain::drift::{Cause, StockSides};
 use crate::domain::plan::{
     CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, compare, count_as,
 };
@@ -44,6 +47,14 @@ impl Items {
                 tally.lines += 1;
                 tally.roots += 1;
             })),
+        }
+    }
+
+    /// What is listed and not yet taken; nothing of a range.
+    pub fn listed(&self) -> &[SourceItem] {
+        match self {
+            Self::Range(..) => &[],
+            Self::List(items, _) => items.as_slice(),
         }
     }
 
@@ -132,7 +143,12 @@ impl ImportStep {
 
     /// What is done to the stock that a feed holds. The locations are those that were read when the run began, so that
     /// planning and applying do the same.
-    async fn stock_rules(&self, run: &Run, feed: Feed, cost: &mut Cost) -> Result<StockRules, StepError> {
+    pub(super) async fn stock_rules(
+        &self,
+        run: &Run,
+        feed: Feed,
+        cost: &mut Cost,
+    ) -> Result<StockRules, StepError> {
         let mut rules = StockRules { negative: run.options.negative_stock, left_out: BTreeSet::new() };
         if feed == Feed::Products && run.wanted.contains(&Wanted::Stock) && !run.options.inactive_locations {
             let inactive = |item: &SourceItem| {
@@ -155,8 +171,7 @@ impl ImportStep {
         let place = self.place(run, chunk);
         let mut items = self.open(run, chunk, cost).await?;
         let mut preview = PreviewPlan::of(self, run).await?;
-        let names =
-            if chunk.feed == Feed::Locations { self.local_warehouse_names(run).await? } else { Vec::new() };
+        let names = self.names(run, &items).await?;
         let mut planner = Planner::new(run, place);
         let mut pick = self.pick_to_plan(run, chunk, 0, cost).await?;
         loop {
@@ -172,10 +187,10 @@ impl ImportStep {
             let stored = self.catalog.get(&run.store, &keys, false, cost).await?;
             let promised = preview.entries(self, run, &keys, cost).await?;
             for (candidate, stored) in batch.into_iter().zip(stored) {
-                let ambiguous = stored.is_none() && names.contains(&normalised(&candidate.label));
+                let place = names.of(&candidate, stored.as_ref());
                 let promised =
                     promised.as_ref().map(|p| p.get(&(candidate.key.kind, candidate.key.external_id)));
-                planner.take(candidate, stored.as_ref(), ambiguous, promised, cost).await?;
+                planner.take(candidate, stored.as_ref(), place, promised, cost).await?;
             }
         }
         let tally = items.tally();
@@ -215,25 +230,6 @@ impl ImportStep {
         .await?;
         self.advance(&run.store, run.provider, &run.id).await
     }
-
-    /// Names of warehouses that were made here and are linked to no location.
-    async fn local_warehouse_names(&self, run: &Run) -> Result<Vec<String>, StepError> {
-        let mut names = Vec::new();
-        let mut cursor = None;
-        loop {
-            let page = self.catalog.list(&run.store, Kind::Warehouse, cursor, 100).await?;
-            let local = page.items.iter().filter(|stored| stored.key.source.is_local());
-            names.extend(local.filter_map(|stored| stored.record.get("name").as_str().map(normalised)));
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(names);
-            }
-        }
-    }
-}
-
-fn normalised(name: &str) -> String {
-    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// Compares one candidate after the other and keeps what is worth keeping.
@@ -245,6 +241,8 @@ pub(super) struct Planner<'a> {
     counts: Counts,
     warnings: CodeCounts,
     whole: bool,
+    stock: StockSides,
+    changes: Changes,
 }
 
 impl<'a> Planner<'a> {
@@ -257,6 +255,8 @@ impl<'a> Planner<'a> {
             counts: Counts::default(),
             warnings: CodeCounts::new(),
             whole: true,
+            stock: StockSides::default(),
+            changes: Changes::default(),
         }
     }
 
@@ -265,7 +265,7 @@ impl<'a> Planner<'a> {
         &mut self,
         candidate: Candidate,
         stored: Option<&StoredRecord>,
-        ambiguous: bool,
+        place: Match,
         promised: Option<Option<&Promise>>,
         cost: &mut Cost,
     ) -> Result<(), StepError> {
@@ -281,17 +281,26 @@ impl<'a> Planner<'a> {
             self.whole = false;
             codes.push(Code::SrcChildTruncated);
             compared = as_a_whole(&candidate.source, Outcome::Failed);
-        } else if ambiguous {
+        } else if place.ambiguous {
             codes.push(Code::LocMatchAmbiguous);
             compared = as_a_whole(&candidate.source, Outcome::Blocked);
         } else if promised.is_some_and(|promise| {
-            Promise::new(compared.outcome, candidate.source.digest, version).breaks(promise)
+            let now = Promise::new(compared.outcome, candidate.source.digest, version);
+            now.breaks(promise) && !(place.decided && now.is_of_same_source(promise))
         }) {
             codes.push(Code::RunPlanStale);
             compared = as_a_whole(&candidate.source, Outcome::Blocked);
         } else if candidate.key.kind == Kind::Warehouse {
             codes.extend(renamed(&compared));
         }
+        if candidate.key.kind == Kind::Stock {
+            self.stock.take_source(&candidate.source.record);
+            // What is written is read back by whoever writes it.
+            if !compared.outcome.writes() {
+                self.stock.take_stored(Some(&candidate.source.record), stored, Cause::WriteFailed);
+            }
+        }
+        codes.extend(place.code());
         for code in &codes {
             *self.warnings.entry(*code).or_default() += 1;
         }
@@ -325,6 +334,9 @@ impl<'a> Planner<'a> {
         entry.codes.sort_unstable();
         entry.codes.dedup();
         entry.diff = compared.diff;
+        if entry.outcome.writes() {
+            self.changes.take(&entry);
+        }
         if entry.outcome != Outcome::Unchanged {
             self.writer.push(&entry, cost).await?;
         }
@@ -354,6 +366,8 @@ impl<'a> Planner<'a> {
             pages,
             result_pages: 0,
             journal_pages: 0,
+            stock: self.stock,
+            changes: self.changes,
         })
     }
 
@@ -389,6 +403,11 @@ pub(super) struct Promise {
 impl Promise {
     pub fn new(outcome: Outcome, source: Digest, version: u64) -> Self {
         Self { outcome, source, version }
+    }
+
+    /// Whether it is about what the preview saw, whatever was decided about that since.
+    fn is_of_same_source(self, shown: Option<&Self>) -> bool {
+        shown.is_some_and(|shown| (shown.source, shown.version) == (self.source, self.version))
     }
 
     /// Whether this decision is not the one that was shown. A record that the preview listed as nothing to write and

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::begin::Asked;
 use super::reach::drop_blocked;
-use super::shown::{FeedSums, Progress, Reconciliation, ResourceSums, ShownPage, ShownRun};
+use super::shown::{Progress, ShownPage, ShownRun};
 use super::verify::sum;
 use crate::app::error::{AppError, ErrorKind};
 use crate::domain::connection::Connector;
@@ -16,8 +16,8 @@ use crate::domain::decision::Decisions;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::options::{AskedOptions, OptionsProblem, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts};
-use crate::domain::record::{Resource, Source};
-use crate::domain::run::{Cost, Feed, Phase, Receipt, Run, RunEvent, RunKind, RunState, Wanted};
+use crate::domain::record::Source;
+use crate::domain::run::{Cost, Phase, Receipt, Run, RunEvent, RunKind, RunState, Wanted};
 use crate::ports::PortError;
 use crate::ports::connectors::ConnectorStore;
 use crate::ports::provider::Extract;
@@ -162,6 +162,7 @@ impl Imports {
             not_applied: Counts::default(),
             warnings: CodeCounts::new(),
             cost: Cost::default(),
+            drift: None,
             failure: None,
             ..undone
         };
@@ -223,53 +224,6 @@ impl Imports {
             .map(|run| ShownRun::new(run, run.counts.clone(), &run.warnings, run.cost, None))
             .collect();
         Ok(ShownPage { items, next_cursor: page.next })
-    }
-
-    /// The sums of a run, resource by resource.
-    pub async fn reconciliation(
-        &self,
-        store: &StoreId,
-        provider: ProviderId,
-        id: &RunId,
-    ) -> Result<Reconciliation, AppError> {
-        let run = self.load(store, provider, id).await?;
-        let (planned, applied) = self.receipts(&run).await?;
-        let counts = if run.state.is_final() { run.counts.clone() } else { sum(&planned, &applied).counts };
-        let resources: Vec<ResourceSums> = Resource::ALL
-            .into_iter()
-            .filter(|resource| counts.0.contains_key(resource) || run.announced.contains_key(resource))
-            .map(|resource| {
-                let source = run.announced.get(&resource).copied();
-                let received = counts.received(resource);
-                let outcomes = counts.0.get(&resource).cloned().unwrap_or_default();
-                let closes = run.kind == RunKind::Undo
-                    || run.is_partial()
-                    || source.is_none_or(|source| source == received);
-                ResourceSums { resource, source, received, outcomes, closes }
-            })
-            .collect();
-        let feeds = run
-            .feeds
-            .iter()
-            .filter(|(feed, _)| **feed != Feed::Missing && run.kind != RunKind::Undo)
-            .map(|(feed, progress)| {
-                let of_feed = || planned.iter().filter(|receipt| receipt.chunk.feed == *feed);
-                FeedSums {
-                    feed: format!("{feed:?}").to_lowercase(),
-                    announced: progress.objects,
-                    read: of_feed().map(|receipt| receipt.lines).sum(),
-                    announced_records: progress.roots,
-                    read_records: of_feed().map(|receipt| receipt.roots).sum(),
-                }
-            })
-            .collect();
-        Ok(Reconciliation {
-            run_id: run.id.to_string(),
-            status: run.state,
-            closes: resources.iter().all(|sums| sums.closes),
-            resources,
-            feeds,
-        })
     }
 
     pub(super) async fn load(
@@ -377,6 +331,7 @@ impl Imports {
             not_applied: Counts::default(),
             warnings: CodeCounts::new(),
             cost: Cost::default(),
+            drift: None,
             failure: None,
         })
     }

@@ -9,6 +9,8 @@ use super::{ImportStep, StepError};
 use crate::app::error::AppError;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::changes::Changes;
+use crate::domain::drift::StockSides;
 use crate::domain::gone::differs;
 use crate::domain::ids::RunId;
 use crate::domain::options::OnMissing;
@@ -134,6 +136,8 @@ impl ImportStep {
             pages: Vec::new(),
             result_pages: pages,
             journal_pages: 0,
+            stock: StockSides::default(),
+            changes: Changes::default(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Verifying: what was applied is added up, held against what was announced, and the run ends.
 
+use super::prove::Proof;
 use super::stopped::left;
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
@@ -62,13 +63,21 @@ impl ImportStep {
             return self.advance(&run.store, run.provider, &run.id).await;
         }
         let (planned, applied) = self.receipts(&run).await?;
-        let sums = sum(&planned, &applied);
+        let mut sums = sum(&planned, &applied);
+        let receipts: Vec<&Receipt> = planned.iter().chain(&applied).collect();
+        let proof = self.prove_stock(&run, &receipts).await?;
+        if let Some(proof) = &proof {
+            sums.cost.add(proof.cost);
+        }
         let ended = self
             .change(&run.store, run.provider, &run.id, |run| {
                 if run.state != RunState::Verifying {
                     return Ok(false);
                 }
                 settle(run, &sums);
+                if let Some(proof) = &proof {
+                    proven(run, proof);
+                }
                 let stopped = run.cancel_requested && sums.stopped;
                 if stopped {
                     run.not_applied = left(&planned, &applied);
@@ -129,7 +138,13 @@ fn settle(run: &mut Run, sums: &Sums) {
         .warnings
         .iter()
         .filter(|(code, _)| {
-            matches!(code, Code::RunChunkRetried | Code::InvSkippedNoScope | Code::ConnScopeMissing)
+            matches!(
+                code,
+                Code::RunChunkRetried
+                    | Code::InvSkippedNoScope
+                    | Code::ConnScopeMissing
+                    | Code::ConnScopeRevoked
+            )
         })
         .map(|(code, n)| (*code, *n))
         .collect();
@@ -140,6 +155,21 @@ fn settle(run: &mut Run, sums: &Sums) {
     let moved = run.announced.iter().any(|(resource, n)| run.counts.received(*resource) != *n);
     if moved && run.kind == RunKind::Import && !run.is_partial() {
         *run.warnings.entry(Code::SrcChangedDuringRun).or_default() += 1;
+    }
+}
+
+/// Puts the verdict on the stock into the header. A row that differs twice running is no news of the shop's: another run
+/// would not help.
+fn proven(run: &mut Run, proof: &Proof) {
+    run.drift = Some(proof.verdict);
+    for (code, n) in [
+        (Code::InvDrift, proof.verdict.rows - proof.verdict.repeated),
+        (Code::InvDriftRepeated, proof.verdict.repeated),
+        (Code::InvLocationUnmapped, proof.unmapped),
+    ] {
+        if n > 0 {
+            *run.warnings.entry(code).or_default() += n;
+        }
     }
 }
 

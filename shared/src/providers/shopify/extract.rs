@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -22,7 +23,8 @@ use crate::domain::record::Resource;
 use crate::domain::run::{Feed, FeedFile, Wanted};
 use crate::domain::scopes::Scopes;
 use crate::ports::provider::{
-    Extract, FeedStatus, MAX_JOINED_BYTES, MapContext, ProviderError, RangeReader, ShopAccess, SourceItem,
+    ChangedLevels, Extract, FeedStatus, MAX_JOINED_BYTES, MapContext, ProviderError, RangeReader, ShopAccess,
+    SourceItem,
 };
 
 const BULK_PRODUCTS: &str = include_str!("documents/bulk_products.graphql");
@@ -70,9 +72,9 @@ struct LocationsPage {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct PageInfo {
-    has_next_page: bool,
-    end_cursor: Option<String>,
+pub(super) struct PageInfo {
+    pub(super) has_next_page: bool,
+    pub(super) end_cursor: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -312,6 +314,15 @@ impl Extract for Shopify {
         }
         // Never a part of them as if it were all.
         Err(ProviderError::Malformed { why: "the pages of locations do not end".to_owned() })
+    }
+
+    async fn levels_since(
+        &self,
+        access: &ShopAccess,
+        since: Timestamp,
+        locations: &BTreeSet<u64>,
+    ) -> Result<ChangedLevels, ProviderError> {
+        self.changed_levels(access, since, locations).await
     }
 
     async fn start_feed(

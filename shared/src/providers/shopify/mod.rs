@@ -4,6 +4,7 @@ mod client;
 mod connect;
 mod extract;
 mod gid;
+mod levels;
 mod map;
 pub mod push;
 mod range;

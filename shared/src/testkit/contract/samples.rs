@@ -8,8 +8,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::adapters::system::SystemRandom;
+use crate::domain::changes::Changes;
 use crate::domain::connection::{Connector, Installation, LooseEnd, Method, PendingConnect};
 use crate::domain::decision::{Decision, Decisions, ExternalId};
+use crate::domain::drift::StockSides;
 use crate::domain::ids::{InstallId, InvalidId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
 use crate::domain::options::{MassMissing, NegativeStock, OnMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts, Outcome};
@@ -98,6 +100,7 @@ pub fn run(store: &StoreId, seconds: u64) -> Run {
         not_applied: Counts([(Resource::Media, [(Outcome::Created, 2)].into())].into()),
         warnings: CodeCounts::new(),
         cost: Cost { catalogue_writes: 1, write_units: 2, read_units: 3.5 },
+        drift: None,
         failure: None,
     }
 }
@@ -121,6 +124,8 @@ pub fn receipt(phase: Phase, generation: u32, index: u32) -> Receipt {
         pages: vec![PageSpan { first: 1, last: 5, entries: 3 }],
         result_pages: 0,
         journal_pages: 1,
+        stock: StockSides::default(),
+        changes: Changes::default(),
     }
 }
 

@@ -93,6 +93,7 @@ impl Draft for MetafieldsDraft {
             orphans += u64::from(self.place(parent, child).is_some());
         }
         self.metafields.sort_by_key(|(id, _)| *id);
+        self.codes.raise_if(!self.metafields.is_empty(), Resource::Metafields, Code::FldMetafieldUnmapped);
         let metafields = self.metafields.into_iter().map(|(_, metafield)| metafield).collect();
         let record = Record { kind: Kind::Metafields, values: Vec::new(), children: vec![metafields] };
         let item = SourceItem {
