@@ -183,6 +183,15 @@ impl<'e, 'd, 'a> Executor<'e, 'd, 'a> {
                 return Err(Bubble);
             }
             Res::Null => out.extend_from_slice(b"null"),
+            // A value that Shopify's schema does not have would teach clients what they never meet.
+            Res::Text(text)
+                if field.values.is_some_and(|known| !known.values.contains_key(text.as_ref())) =>
+            {
+                let name = format!("{} ({text})", field.name);
+                self.report(&format!("the schema has no such value: `{name}`"), "NOT_SIMULATED");
+                self.not_simulated.insert(name);
+                return Err(Bubble);
+            }
             Res::Text(text) => write_text(text, out),
             Res::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
             Res::Float(number) => write_json(&json!(number), out),

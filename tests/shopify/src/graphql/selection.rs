@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use apollo_compiler::ast;
 use apollo_compiler::executable::{self, ExecutableDocument, SelectionSet};
-use apollo_compiler::schema::ExtendedType;
+use apollo_compiler::schema::{EnumType, ExtendedType};
 use serde_json::{Map, Value};
 
 use super::scopes;
@@ -46,6 +46,8 @@ pub struct Field<'d> {
     pub idempotency_key: Option<String>,
     /// Which access is missing, in Shopify's words.
     pub denied: Option<String>,
+    /// The values it may take, where it is an enum.
+    pub values: Option<&'d EnumType>,
     /// What is selected below; none for scalars and enums.
     pub sub: Option<SubSelection<'d>>,
     /// Whether it is a connection.
@@ -218,6 +220,10 @@ impl<'d> Document<'d> {
                 let key = directive.specified_argument_by_name("key").map(|key| self.value(key));
                 key.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
             }),
+            values: match self.api.schema.types.get(inner) {
+                Some(ExtendedType::Enum(values)) => Some(values),
+                _ => None,
+            },
             denied: scopes::missing(&self.scopes, type_name, &first.name, inner),
             sub: composite
                 .then(|| SubSelection::new(merged.iter().map(|field| &field.selection_set).collect())),

@@ -1,6 +1,6 @@
 //! Collections: manual ones list their products, smart ones describe them.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -157,6 +157,63 @@ impl Collection {
         }
         members.into_iter().map(|product| product.id).collect()
     }
+}
+
+impl Collection {
+    /// Whether it has one source only, which finds its members by conditions.
+    fn only_smart(&self) -> Option<(bool, &[Condition])> {
+        match self.sources.as_slice() {
+            [CollectionSource { kind: CollectionKind::Smart { match_all, conditions }, .. }] => {
+                Some((*match_all, conditions))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a product that was changed can be, or have been, one of the members.
+    #[must_use]
+    pub fn concerns(&self, id: u64, product: Option<&Product>) -> bool {
+        let named = |source: &CollectionSource| match &source.kind {
+            CollectionKind::Manual { products } => products.contains(&id),
+            CollectionKind::Smart { match_all, conditions } => {
+                product.is_some_and(|product| holds(*match_all, conditions, product))
+            }
+        };
+        self.sources.iter().any(named) || self.products.contains(&id)
+    }
+
+    /// Puts one product that was changed where it belongs, and leaves the others as they stand.
+    pub fn place(&mut self, id: u64, products: &BTreeMap<u64, Arc<Product>>) {
+        let Some((match_all, conditions)) = self.only_smart() else {
+            self.products = self.members_among(products);
+            return;
+        };
+        let joins = products.get(&id).filter(|product| holds(match_all, conditions, product));
+        self.products.retain(|member| *member != id);
+        if let Some(product) = joins {
+            let order = self.sort_order.as_str();
+            let before =
+                |member: &u64| products.get(member).is_some_and(|one| comes_before(order, one, product));
+            let place = self.products.partition_point(before);
+            self.products.insert(place, id);
+        }
+    }
+}
+
+/// The order of members of a smart collection; equal ones go by id.
+fn comes_before(order: &str, one: &Product, other: &Product) -> bool {
+    let by_title = || one.title.to_lowercase().cmp(&other.title.to_lowercase());
+    let by_price = || lowest_price(one).cmp(&lowest_price(other));
+    let by = match order {
+        "ALPHA_ASC" => by_title(),
+        "ALPHA_DESC" => by_title().reverse(),
+        "CREATED" => one.created_at.cmp(&other.created_at),
+        "CREATED_DESC" => other.created_at.cmp(&one.created_at),
+        "PRICE_ASC" => by_price(),
+        "PRICE_DESC" => by_price().reverse(),
+        _ => Ordering::Equal,
+    };
+    by.then(one.id.cmp(&other.id)).is_lt()
 }
 
 fn lowest_price(product: &Product) -> Cents {

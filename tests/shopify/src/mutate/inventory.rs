@@ -97,7 +97,10 @@ fn level_of(
         Some(level) => Ok(Ok((Move { product, item, location, delta: 0 }, *level))),
         None => {
             let message = "The specified inventory item is not stocked at the location.";
-            Ok(Err(Problem::at(&at("locationId"), message, "ITEM_NOT_STOCKED_AT_LOCATION")))
+            let problem = Problem::at(&at("locationId"), message, "ITEM_NOT_STOCKED_AT_LOCATION");
+            // The schema of 2026-10 has lost the code.
+            let code = problem.code.filter(|_| desk.version < "2026-10");
+            Ok(Err(Problem { code, ..problem }))
         }
     }
 }

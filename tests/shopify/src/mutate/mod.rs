@@ -65,7 +65,7 @@ pub struct Desk<'s> {
     pub scopes: &'s BTreeSet<String>,
     /// What webhooks will tell.
     pub told: Vec<Told>,
-    membership_moved: bool,
+    moved: BTreeSet<u64>,
 }
 
 /// Whether a mutation is one of these.
@@ -180,15 +180,19 @@ impl<'s> Desk<'s> {
         version: &'s str,
         scopes: &'s BTreeSet<String>,
     ) -> Self {
-        Self { shop, index, state, now, version, scopes, told: Vec::new(), membership_moved: false }
+        Self { shop, index, state, now, version, scopes, told: Vec::new(), moved: BTreeSet::new() }
     }
 
     /// Ends the writing: collections follow their conditions.
     #[must_use]
     pub fn close(self) -> Vec<Told> {
-        if self.membership_moved && !self.shop.collections.is_empty() {
-            self.shop.refresh_collections();
-            self.index.refresh_collections(self.shop);
+        let products = &self.shop.products;
+        for id in &self.moved {
+            let product = products.get(id).map(AsRef::as_ref);
+            for collection in self.shop.collections.values_mut().filter(|one| one.concerns(*id, product)) {
+                Arc::make_mut(collection).place(*id, products);
+                self.index.member(collection.id, *id, collection.products.contains(id));
+            }
         }
         self.told
     }
@@ -239,7 +243,9 @@ impl<'s> Desk<'s> {
         let kept = |item: u64| product.variants.iter().any(|variant| variant.item.id == item);
         let gone = before.iter().flat_map(|p| &p.variants).map(|variant| variant.item.id);
         self.told.extend(gone.filter(|item| !kept(*item)).map(Told::ItemGone));
-        self.membership_moved |= before.is_none_or(|before| shows_otherwise(&before, &product));
+        if before.is_none_or(|before| shows_otherwise(&before, &product)) {
+            self.moved.insert(product.id);
+        }
         self.shop.products.insert(product.id, Arc::new(product));
     }
 
@@ -248,7 +254,7 @@ impl<'s> Desk<'s> {
         self.index.remove_product(&product);
         self.told.push(Told::ProductGone(id));
         self.shop.deleted.push(product);
-        self.membership_moved = true;
+        self.moved.insert(id);
         true
     }
 

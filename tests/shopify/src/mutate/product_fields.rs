@@ -218,7 +218,7 @@ impl Desk<'_> {
         }
         if joins != had {
             collection.updated_at = now;
-            self.membership_moved = true;
+            self.moved.insert(product);
         }
     }
 }

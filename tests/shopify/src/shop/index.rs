@@ -63,6 +63,16 @@ impl Index {
         }
     }
 
+    /// Notes whether a product is in a collection.
+    pub fn member(&mut self, collection: u64, product: u64, is: bool) {
+        let own = self.collections.entry(product).or_default();
+        own.retain(|known| *known != collection);
+        if is {
+            own.push(collection);
+            own.sort_unstable();
+        }
+    }
+
     fn add_unique(&mut self, shop: &Shop, kind: OwnerKind, owner: u64, all: &[Metafield]) {
         for metafield in shop.unique_among(kind, all) {
             self.unique.insert(unique_value(kind, metafield), owner);

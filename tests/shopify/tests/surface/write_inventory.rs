@@ -247,26 +247,16 @@ async fn items_are_stocked_where_they_were_not() {
     stock.sim.done(&stock.token, deactivate, json!({"id": done["inventoryLevel"]["id"]})).await;
     let back = stock.sim.done(&stock.token, activate, wanted(Value::Null, "c")).await;
     assert_eq!(back["inventoryLevel"]["quantities"], json!([{"quantity": 4}]), "what was there comes back");
-    let service = stock
-        .sim
-        .simulator()
-        .shop("demo")
-        .unwrap()
-        .snapshot()
-        .shop
-        .locations
-        .values()
-        .find(|place| place.fulfillment_service.is_some() && place.is_active)
-        .map(|place| place.id);
-    if let Some(service) = service {
-        let mut wanted = wanted(json!(1), "d");
-        wanted["location"] = json!(format!("gid://shopify/Location/{service}"));
-        let refused = stock.sim.mutate(&stock.token, activate, wanted).await;
-        assert!(
-            refused["userErrors"][0]["message"].as_str().unwrap().contains("fulfillment service"),
-            "{refused}"
-        );
-    }
+    let snapshot = stock.sim.simulator().shop("demo").unwrap().snapshot();
+    let mut places = snapshot.shop.locations.values();
+    let service = places.find(|place| place.fulfillment_service.is_some() && place.is_active).unwrap().id;
+    let mut wanted = wanted(json!(1), "d");
+    wanted["location"] = json!(format!("gid://shopify/Location/{service}"));
+    let refused = stock.sim.mutate(&stock.token, activate, wanted).await;
+    assert!(
+        refused["userErrors"][0]["message"].as_str().unwrap().contains("fulfillment service"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

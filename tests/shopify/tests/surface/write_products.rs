@@ -341,3 +341,64 @@ async fn a_large_shop_may_create_so_many_variants_a_day() {
         sim.done(&token, create, json!({"product": {"title": format!("Plus {number}")}})).await;
     }
 }
+
+#[tokio::test]
+async fn fields_of_one_mutation_run_one_after_the_other() {
+    let sim = Sim::with("empty").await;
+    let token = sim.token(&WRITE).await;
+    let id = sim.done(&token, SET, by_handle("tee", tee())).await["product"]["id"].clone();
+    let both = "mutation($id: ID!) {
+        first: productUpdate(product: {id: $id, title: \"One\"}) { product { title } userErrors { message } }
+        wrong: productUpdate(product: {id: \"gid://shopify/Product/1\"}) { product { title } userErrors { message } }
+        second: productUpdate(product: {id: $id, title: \"Two\"}) { product { title } userErrors { message } } }";
+    let answer = sim.ask(&token, both, json!({ "id": id })).await;
+    assert_eq!(answer["data"]["first"]["product"]["title"], "One", "each shows the shop as it left it");
+    assert_eq!(answer["data"]["wrong"]["userErrors"][0]["message"], "Product does not exist");
+    assert_eq!(answer["data"]["second"]["product"]["title"], "Two");
+    assert_eq!(answer["extensions"]["cost"]["actualQueryCost"], 30);
+    let calls = sim.calls().await;
+    assert_eq!(
+        (&calls["mutations"]["productUpdate"], &calls["mutations_refused"]["productUpdate"]),
+        (&json!(2), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn smart_collections_follow_what_is_written() {
+    let sim = Sim::with("demo").await;
+    let token = sim.token(&WRITE).await;
+    let state = sim.simulator().shop("demo").unwrap();
+    let orders: Vec<&str> =
+        vec!["ALPHA_ASC", "ALPHA_DESC", "CREATED", "CREATED_DESC", "PRICE_ASC", "PRICE_DESC", "MANUAL"];
+    for (place, order) in orders.iter().enumerate() {
+        state.change(|shop| {
+            let ids: Vec<u64> =
+                shop.collections.values().filter(|one| one.is_smart()).map(|one| one.id).collect();
+            let id = ids[place % ids.len()];
+            std::sync::Arc::make_mut(shop.collections.get_mut(&id).unwrap()).sort_order = (*order).to_owned();
+        });
+        let before = state.snapshot().shop.clone();
+        let update = "mutation($product: ProductUpdateInput!) { productUpdate(product: $product) { product { id } userErrors { message } } }";
+        let delete = "mutation($id: ID!) { productDelete(input: {id: $id}) { deletedProductId userErrors { message } } }";
+        let mut all = before.products.values();
+        let (taker, giver, gone) = (all.next().unwrap(), all.next_back().unwrap(), all.next_back().unwrap());
+        let id = |product: u64| format!("gid://shopify/Product/{product}");
+        let wanted = json!({"id": id(taker.id), "title": format!("M {order}"), "tags": giver.tags, "vendor": giver.vendor, "productType": giver.product_type});
+        sim.done(&token, update, json!({ "product": wanted })).await;
+        sim.done(&token, delete, json!({"id": id(gone.id)})).await;
+        let snapshot = state.snapshot();
+        for collection in snapshot.shop.collections.values() {
+            assert_eq!(
+                collection.products,
+                collection.members_among(&snapshot.shop.products),
+                "{order}: {}",
+                collection.title
+            );
+            for product in snapshot.shop.products.keys() {
+                let listed =
+                    snapshot.index().collections.get(product).is_some_and(|own| own.contains(&collection.id));
+                assert_eq!(listed, collection.products.contains(product));
+            }
+        }
+    }
+}
