@@ -20,6 +20,7 @@ use shared::app::import::requests::Imports;
 use shared::domain::ids::{ProviderId, RunId};
 use shared::domain::record::{Kind, RecordKey, Resource};
 use shared::domain::run::{Cost, RunKind, RunState};
+use shared::domain::scopes::Scopes;
 use shared::domain::warning::Code;
 use shared::lambda::http::{Edge, Response, handle};
 use shared::lambda::{catalog, import_step, imports};
@@ -327,4 +328,25 @@ async fn a_second_run_waits_and_a_repeated_request_begins_none() {
     assert_eq!(repeated.status_code, 202);
     assert_eq!(serde_json::from_str::<Value>(&repeated.body).unwrap()["run_id"], bench.facts["next"]);
     assert!(bench.runs.dump() == before, "something was written");
+}
+
+#[tokio::test]
+async fn the_answer_to_a_start_names_what_is_left_out() {
+    let mut bench = Bench::new().await;
+    let answer = bench.http("imports", read("imports", "good_run")).await;
+    let answer: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(answer.get("blocked"), None, "everything was granted");
+    bench = Bench::new().await;
+    let connectors = &bench.imports.connectors;
+    let mut connector = connectors.load(&store("one"), PROVIDER).await.unwrap().unwrap();
+    connector.note_scopes(Scopes::parse("read_products,read_locations"), bench.imports.clock.now());
+    connectors.save(&mut connector).await.unwrap();
+    for _ in 0..2 {
+        let answer = bench.http("imports", read("imports", "good_run")).await;
+        let answer: Value = serde_json::from_str(&answer.body).unwrap();
+        let blocked = &answer["blocked"];
+        assert_eq!(blocked[0]["resource"], "stock", "also where the request is repeated: {answer}");
+        assert_eq!(blocked[0]["missing"], serde_json::json!(["read_inventory"]));
+        assert_eq!(blocked.as_array().map(Vec::len), Some(1));
+    }
 }

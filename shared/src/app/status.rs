@@ -24,8 +24,7 @@ use crate::ports::runs::RunStore;
 use crate::ports::time::Clock;
 use crate::ports::webhooks::{HookStore, Signals};
 
-/// The age from which a resource's data count as stale.
-const FRESH_FOR: Duration = Duration::from_secs(24 * 3_600);
+const HOUR: Duration = Duration::from_secs(3_600);
 /// How many runs back the newest import of a resource is looked for.
 const RUNS_BACK: u32 = 25;
 
@@ -71,6 +70,15 @@ pub struct Status {
     pub clock: Arc<dyn Clock>,
     /// What scopes are good for.
     pub needs: Needs,
+}
+
+/// The age from which a resource's data count as stale: what moves with every sale soon, places late.
+fn fresh_for(resource: Wanted) -> Duration {
+    match resource {
+        Wanted::Stock => 4 * HOUR,
+        Wanted::Products | Wanted::Metafields | Wanted::Categories => 24 * HOUR,
+        Wanted::Warehouses => 7 * 24 * HOUR,
+    }
 }
 
 impl Status {
@@ -139,7 +147,14 @@ impl Status {
         let moved_at = last_run
             .filter(|run| installation.is_some_and(|used| used.id == run.install))
             .map(|run| run.updated_at);
-        let suggestions = suggest(connector, &scopes, &freshness, signals, last_run);
+        let mut suggestions = suggest(connector, &scopes, signals, last_run);
+        if state == ConnectorState::Live {
+            let can = |resource: Wanted| {
+                let blocked = |one: &Capability| one.resource == resource && one.status == Readiness::Blocked;
+                !capabilities.iter().any(blocked)
+            };
+            suggestions.extend(rerun(freshness.iter().filter(|data| can(data.resource)), last_run));
+        }
         Card {
             provider: connector.provider,
             store: ShownStore { id: connector.store.to_string(), name: store_name.map(str::to_owned) },
@@ -217,6 +232,8 @@ impl Status {
                     && !run.is_partial()
                     && matches!(run.state, RunState::Completed | RunState::CompletedWithWarnings)
                     && run.undone_by.is_none()
+                    // One that was limited has not seen everything.
+                    && run.options.limit.is_none()
                     && run.wanted.contains(&resource)
                     && installation.is_some_and(|used| used.shop_id == run.source.shop_id)
             })
@@ -224,6 +241,7 @@ impl Status {
         let resource = |(resource, _): &(Wanted, Scopes)| {
             let imported_at = imports(*resource).map(|run| run.created_at);
             let age = imported_at.map(|at| now.duration_since(at).as_secs().max(0).unsigned_abs());
+            let target = fresh_for(*resource).as_secs();
             Freshness {
                 resource: *resource,
                 imported_at: imported_at.map(|at| at.to_string()),
@@ -231,8 +249,8 @@ impl Status {
                 changed_at: imported_at
                     .and_then(|imported| signals.changed.get(resource).filter(|at| **at > imported))
                     .map(|at| at.to_string()),
-                target_seconds: FRESH_FOR.as_secs(),
-                fresh: age.is_some_and(|age| age <= FRESH_FOR.as_secs()),
+                target_seconds: target,
+                fresh: age.is_some_and(|age| age <= target),
             }
         };
         self.needs.by_resource.iter().map(resource).collect()
@@ -242,12 +260,11 @@ impl Status {
 fn suggest(
     connector: &Connector,
     scopes: &ShownScopes,
-    freshness: &[Freshness],
     signals: &Signals,
     last_run: Option<&Run>,
 ) -> Vec<Suggestion> {
     let mut list = Vec::new();
-    let mut add = |code, detail: String| list.push(Suggestion { code, detail });
+    let mut add = |code, detail: String| list.push(Suggestion { code, detail, resources: Vec::new() });
     if let Some(reason) = connector.reason {
         let code = match reason {
             Reason::NeverConnected | Reason::Disconnected => "connect",
@@ -284,20 +301,10 @@ fn suggest(
             used.method != Method::Oauth
                 || signals.subscribed.as_ref().is_some_and(|(install, _)| *install == used.id)
         });
-        let changed: Vec<Wanted> =
-            freshness.iter().filter(|data| data.changed_at.is_some()).map(|data| data.resource).collect();
         if let Some(waiting) = last_run.filter(|run| run.state == RunState::AwaitingDecision) {
             add("decide_missing", format!("{} Run {} waits.", Code::MissMassBrake.remedy(), waiting.id));
         } else if last_run.is_none() {
             add("first_import", "Preview an import to see what would come over.".to_owned());
-        } else if freshness.iter().any(|data| !data.fresh && data.imported_at.is_some()) {
-            add("rerun", "Some data are more than a day old. Run the import again.".to_owned());
-        } else if !changed.is_empty() {
-            let changed = listed(&changed);
-            add(
-                "rerun",
-                format!("Changed in the shop since the last import: {changed}. Run the import again."),
-            );
         }
         if !told {
             add(
@@ -308,6 +315,27 @@ fn suggest(
         }
     }
     list
+}
+
+/// What to import again: what is older than it should be, and what the shop says has changed since. None while a run is
+/// under way.
+fn rerun<'a>(data: impl Iterator<Item = &'a Freshness>, last_run: Option<&Run>) -> Option<Suggestion> {
+    let _ = last_run.filter(|run| run.state.is_final())?;
+    let imported: Vec<&Freshness> = data.filter(|data| data.imported_at.is_some()).collect();
+    let those = |which: &dyn Fn(&Freshness) -> bool| -> Vec<Wanted> {
+        imported.iter().filter(|data| which(data)).map(|data| data.resource).collect()
+    };
+    let (stale, changed) = (those(&|data| !data.fresh), those(&|data| data.changed_at.is_some()));
+    let mut detail = String::new();
+    if !stale.is_empty() {
+        detail.push_str(&format!("Older than it should be: {}. ", listed(&stale)));
+    }
+    if !changed.is_empty() {
+        detail.push_str(&format!("Changed in the shop since the last import: {}. ", listed(&changed)));
+    }
+    let resources = those(&|data| !data.fresh || data.changed_at.is_some());
+    detail.push_str("Run the import again.");
+    (!resources.is_empty()).then_some(Suggestion { code: "rerun", detail, resources })
 }
 
 /// Names in a sentence: `a`, `a and b`, `a, b and c`.

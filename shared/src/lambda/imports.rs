@@ -10,6 +10,7 @@ use super::report::csv;
 use crate::app::error::AppError;
 use crate::app::import::records::RecordFilter;
 use crate::app::import::requests::{Asker, Imports, StartRun};
+use crate::app::import::shown::BlockedResource;
 use crate::domain::decision::Decision;
 use crate::domain::ids::RunId;
 use crate::domain::options::AskedOptions;
@@ -51,6 +52,9 @@ pub struct StartRunBody {
 pub struct Started {
     /// The run's id.
     pub run_id: String,
+    /// What was asked for and is left out, because a scope was not granted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocked: Vec<BlockedResource>,
 }
 
 /// What to decide.
@@ -86,7 +90,8 @@ pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError
             call.query(&[])?;
             let body: StartRunBody = call.json()?;
             let run = app.start(asker, start_run(body)?, call.idempotency_key()?).await?;
-            json(202, &Started { run_id: run.to_string() })
+            let begun = app.get(&caller.store, provider, &run).await?;
+            json(202, &Started { run_id: begun.run_id, blocked: begun.blocked })
         }
         ("GET", "") => {
             let query = call.query(&["cursor", "limit"])?;
@@ -143,12 +148,12 @@ pub async fn imports(app: Arc<Imports>, call: Call) -> Result<Response, AppError
         ("POST", "/{run_id}/undo") => {
             call.query(&[])?;
             let run = app.undo(asker, &run_id(&call)?, call.idempotency_key()?).await?;
-            json(202, &Started { run_id: run.to_string() })
+            json(202, &Started { run_id: run.to_string(), blocked: Vec::new() })
         }
         ("POST", "/{run_id}/retry") => {
             call.query(&[])?;
             let run = app.retry(asker, &run_id(&call)?, call.idempotency_key()?).await?;
-            json(202, &Started { run_id: run.to_string() })
+            json(202, &Started { run_id: run.to_string(), blocked: Vec::new() })
         }
         _ => Err(AppError::not_found()),
     }

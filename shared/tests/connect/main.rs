@@ -8,6 +8,7 @@ mod credentials;
 mod disconnect;
 mod events;
 mod finish;
+mod fresh;
 mod history;
 mod lines;
 mod logs;

@@ -152,9 +152,9 @@ pub struct Freshness {
     /// When the shop last told of a change since then, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_at: Option<String>,
-    /// Seconds from which they count as stale.
+    /// Seconds from which they count as stale; each resource has its own.
     pub target_seconds: u64,
-    /// Whether they are younger than that.
+    /// Whether they are no older than that. What the shop has told since does not count here; see `changed_at`.
     pub fresh: bool,
 }
 
@@ -168,6 +168,9 @@ pub struct Suggestion {
     pub code: &'static str,
     /// What and why, in a sentence.
     pub detail: String,
+    /// With `rerun`: what to import again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Wanted>,
 }
 
 /// One connector, as the merchant sees it.
