@@ -169,3 +169,47 @@ async fn a_crash_at_any_call_is_healed_by_the_next_delivery() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_crash_at_any_call_about_a_customer_is_healed_by_the_next_delivery() {
+    for (topic, action) in [
+        ("customers/data_request", HistoryAction::DataRequested),
+        ("customers/redact", HistoryAction::CustomerErased),
+    ] {
+        // Two stores were connected to the shop.
+        let prepare = async || {
+            let world = left().await;
+            world.drop("st-1").await;
+            world.connect("st-2", "acme").await;
+            world.webhook_queue.take();
+            for text in ["st-1", "st-2"] {
+                world.personal.keep(&store(text), 7, 2);
+            }
+            let body = asked(&world, topic, "id-1").await;
+            (world, body)
+        };
+        let outcome = |world: &World| {
+            ["st-1", "st-2"].map(|text| {
+                let told = of(world, text, action);
+                let told: Vec<_> = told.into_iter().map(|entry| entry.detail).collect();
+                (told, world.personal.kept(&store(text), 7))
+            })
+        };
+        let (world, body) = prepare().await;
+        let from = world.faults.calls().len();
+        assert!(deliver(&world, &body).await);
+        let calls = from..world.faults.calls().len();
+        let clean = outcome(&world);
+        assert!(clean.iter().all(|(told, _)| told.len() == 1), "{clean:?}");
+        for call in calls {
+            for fault in [Fault::CrashBefore, Fault::CrashAfter, Fault::FailAfter, Fault::Throttle] {
+                let (world, body) = prepare().await;
+                world.faults.at(call, fault);
+                deliver(&world, &body).await;
+                world.faults.restart();
+                assert!(deliver(&world, &body).await, "{topic}: {fault:?} at {call}");
+                assert_eq!(outcome(&world), clean, "{topic}: {fault:?} at {call}");
+            }
+        }
+    }
+}

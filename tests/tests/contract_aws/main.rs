@@ -10,13 +10,19 @@ use std::sync::Arc;
 use server::Server;
 use shared::adapters::clients;
 use shared::adapters::dynamodb::{
-    DynamoCatalog, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoMappings, DynamoRuns,
+    DynamoCatalog, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoMappings, DynamoPersonal, DynamoRuns,
+    keys,
 };
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::sqs::{self, SqsStepQueue};
 use shared::adapters::system::SystemClock;
+use shared::adapters::webhook_queue::{self, SqsWebhookQueue};
+use shared::domain::ids::{ShopId, StoreId};
+use shared::domain::notice::{Notice, Person};
 use shared::ports::PortError;
 use shared::ports::queue::StepMessage;
+use shared::ports::webhooks::{Held, Owner, PersonalData as _, Task, WebhookMessage, WebhookQueue as _};
+use shared::testkit::contract::samples::PROVIDER;
 use shared::testkit::contract::{self, Checked};
 
 #[tokio::test]
@@ -98,6 +104,91 @@ async fn queue() -> Checked {
     let url = made.queue_url().unwrap_or_default().to_owned();
     let queue = SqsStepQueue::new(client.clone(), url.clone());
     contract::queue::all(&queue, &Received { client, url }).await
+}
+
+#[tokio::test]
+async fn what_a_shop_tells_comes_off_the_queue_as_it_was_put_there() -> Checked {
+    let server = Server::start().await;
+    let client = clients::sqs(&server.config);
+    let made = client.create_queue().queue_name("webhooks").send().await?;
+    let url = made.queue_url().unwrap_or_default().to_owned();
+    let queue = SqsWebhookQueue::new(client.clone(), url.clone());
+    let owner = Owner { store: contract::samples::store()?, install: contract::samples::install() };
+    let message = |id: &str, owner: Option<&Owner>, task| WebhookMessage {
+        id: id.to_owned(),
+        provider: PROVIDER,
+        shop: contract::samples::shop(),
+        at: contract::samples::at(3),
+        owner: owner.cloned(),
+        task,
+    };
+    let person = Person { customer: Some(7), orders: vec![9] };
+    let erase = Notice::EraseCustomer { shop: ShopId(1), person };
+    let sent = [
+        message("one", Some(&owner), Task::Notice(Notice::Uninstalled)),
+        message("two", Some(&owner), Task::Subscribe),
+        message("three", None, Task::Notice(erase)),
+    ];
+    for message in &sent {
+        queue.send(message).await?;
+    }
+    let mut came = Vec::new();
+    while came.len() < sent.len() {
+        let asked = client.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(1);
+        let got = asked.message_system_attribute_names("MessageGroupId".into()).send().await?;
+        for message in got.messages.unwrap_or_default() {
+            let group = message.attributes().and_then(|all| all.get(&"MessageGroupId".into()).cloned());
+            came.push((webhook_queue::parse(message.body().unwrap_or_default())?, group));
+        }
+    }
+    came.sort_by_key(|(message, _)| sent.iter().position(|sent| sent.id == message.id));
+    let groups = [owner.store.as_str(), owner.store.as_str(), sent[2].shop.as_str()];
+    for ((came, group), (sent, expected)) in came.iter().zip(sent.iter().zip(groups)) {
+        assert_eq!(
+            (came, group.as_deref()),
+            (sent, Some(expected)),
+            "a store is a group, so that none waits for another"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_kept_about_a_person_is_found_and_erased_and_nobody_elses() -> Checked {
+    let server = Server::start().await;
+    let (runs, catalog) =
+        (server.table("runs", Some("by_start")).await, server.table("catalog", Some("by_external")).await);
+    let personal = DynamoPersonal::new(server.dynamodb(), runs.clone(), catalog.clone());
+    let (store, other, shop) = (contract::samples::store()?, contract::samples::store()?, ShopId(1));
+    let keep = async |table: &str, store: &StoreId, shop: ShopId, who, number, items: u32| {
+        let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
+        for nth in 0..items {
+            let pk = keys::of_person(store, PROVIDER, shop, who, number);
+            let put = server.dynamodb().put_item().table_name(table).item("pk", text(pk));
+            put.item("sk", text(format!("ITEM#{nth}")))
+                .item("v", aws_sdk_dynamodb::types::AttributeValue::N("1".to_owned()))
+                .send()
+                .await
+                .unwrap();
+        }
+    };
+    keep(&runs, &store, shop, "customer", 7, 30).await;
+    keep(&catalog, &store, shop, "order", 9, 2).await;
+    let strangers = [(&store, shop, 8), (&other, shop, 7), (&store, ShopId(2), 7)];
+    for (store, shop, number) in strangers {
+        keep(&runs, store, shop, "customer", number, 1).await;
+    }
+    let person = Person { customer: Some(7), orders: vec![9, 10] };
+    let found =
+        |runs, catalog| vec![Held { table: "runs", items: runs }, Held { table: "catalog", items: catalog }];
+    assert_eq!(personal.held(&store, PROVIDER, shop, &person).await?, found(30, 2));
+    assert_eq!(personal.erase(&store, PROVIDER, shop, &person).await?, found(30, 2));
+    assert_eq!(personal.erase(&store, PROVIDER, shop, &person).await?, found(0, 0), "asked again");
+    for (store, shop, number) in strangers {
+        let person = Person { customer: Some(number), orders: Vec::new() };
+        assert_eq!(personal.held(store, PROVIDER, shop, &person).await?, found(1, 0), "{number}");
+    }
+    Ok(())
 }
 
 #[tokio::test]
