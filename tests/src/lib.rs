@@ -1,5 +1,6 @@
 //! What the system tests share: reading the project's own files. Nothing of the product may enter.
 
+pub mod alarm;
 pub mod template;
 
 use std::path::{Path, PathBuf};

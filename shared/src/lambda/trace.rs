@@ -13,7 +13,8 @@ use super::metrics;
 use crate::adapters::system::SystemClock;
 use crate::ports::metrics::{Metric, Metrics};
 
-struct CountErrors(Arc<dyn Metrics>);
+/// Counts what is logged as an error.
+pub struct CountErrors(pub Arc<dyn Metrics>);
 
 impl<S: Subscriber> Layer<S> for CountErrors {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {

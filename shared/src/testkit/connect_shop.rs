@@ -49,6 +49,8 @@ struct Inner {
     app_secrets: BTreeSet<String>,
     down: bool,
     deaf: bool,
+    /// Whether it allows no calls at the moment.
+    busy: bool,
     /// Calls until access tokens end; whether refresh tokens end with them.
     ends: Option<(usize, bool)>,
     issued: u64,
@@ -209,6 +211,11 @@ impl FakeShop {
         self.inner().ends = Some((call, true));
     }
 
+    /// While this is set every call that an access token is good for is one too many.
+    pub fn set_busy(&self, busy: bool) {
+        self.inner().busy = busy;
+    }
+
     /// While this is set no access token is good, not even one just granted.
     pub fn set_deaf(&self, deaf: bool) {
         self.inner().deaf = deaf;
@@ -254,7 +261,12 @@ impl FakeShop {
             .run(name, lost, || {
                 let mut inner = self.inner();
                 *inner.counts.entry(call).or_default() += 1;
-                if inner.down { Err(lost()) } else { effect(&mut inner) }
+                let by_token = !matches!(call, "exchange" | "refresh" | "client_credentials");
+                match inner.down {
+                    true => Err(lost()),
+                    false if inner.busy && by_token => Err(ProviderError::Throttled { retry_after: None }),
+                    false => effect(&mut inner),
+                }
             })
             .await
     }

@@ -133,7 +133,7 @@ impl World {
             clock: clock.clone(),
             steps: FakeQueue::new(clock.clone(), faults.clone()),
             personal: Arc::new(FakePersonal::new(faults.clone())),
-            metrics: FakeMetrics::default(),
+            metrics: FakeMetrics::new(clock.clone()),
             connectors: Arc::new(FakeConnectors::new(faults.clone())),
             vault: Arc::new(FakeVault::new(app, faults.clone())),
             shop: Arc::new(shop),

@@ -261,7 +261,7 @@ impl State {
         let counted = claim.holders & (1 << install) != 0;
         claim.holders &= !(1 << install);
         let stands = claim.phase == Phase::Confirmed || claim.closing;
-        if stands && claim.install != install || !stands && !counted && claim.install != install {
+        if claim.install != install && (stands || !counted) {
             return;
         }
         (claim.phase, claim.closing) = (Phase::Pending, false);
