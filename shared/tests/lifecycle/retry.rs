@@ -89,6 +89,30 @@ async fn what_moved_after_the_preview_is_taken_up() {
 }
 
 #[tokio::test]
+async fn what_moved_between_planning_and_writing_is_taken_up() {
+    let world = World::stocked().await;
+    world.run().await;
+    for n in [4, 5] {
+        world.set(Feed::Products, n, "title", "Renamed");
+    }
+    let preview = world.preview().await;
+    let run = world.start(false, Some(&preview.run_id)).await;
+    while world.shown(&run).await.status != RunState::Applying {
+        let waiting = world.queue.pop_or_wait().unwrap();
+        world.deliver(waiting).await;
+    }
+    let key = world.key(Kind::Product, 4);
+    world.catalog.edit(&world.store, &key, |record| record.set("vendor", json!("mine"))).unwrap();
+    world.settle().await;
+    let run = world.shown(&run).await;
+    assert_eq!(of(&run, Resource::Products, Outcome::Blocked), 1, "told when it was to be written");
+    let again = retry(&world, &run).await.unwrap();
+    assert_eq!((of(&again, Resource::Products, Outcome::Updated), again.cost.catalogue_writes), (1, 1));
+    let record = world.stored(Kind::Product, 4).unwrap().record;
+    assert_eq!([record.get("title"), record.get("vendor")], [&json!("Renamed"), &json!("mine")]);
+}
+
+#[tokio::test]
 async fn refuses_where_there_is_nothing_to_retry_or_the_run_goes_on() {
     let world = World::stocked().await;
     let (run, preview) = (world.run().await, world.preview().await);
