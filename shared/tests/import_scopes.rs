@@ -142,6 +142,11 @@ async fn a_scope_lost_before_the_run_begins_blocks_its_resource_then() {
         let expected = [(Wanted::Stock, "INV_SKIPPED_NO_SCOPE", "read_inventory".to_owned())];
         assert_eq!(blocked(&run), expected);
         assert_eq!(codes(&run).get("INV_SKIPPED_NO_SCOPE"), Some(&1));
+        assert_eq!(
+            codes(&run).get("CONN_SCOPE_REVOKED"),
+            Some(&1),
+            "it was there when the run was asked for"
+        );
         assert_eq!(world.stored(Kind::Stock, 4), stock);
     }
 }

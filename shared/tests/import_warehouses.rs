@@ -1,4 +1,4 @@
-//! Which warehouse a location is: import.md §2.7 and cases 1 and 11 of §6.
+//! Which warehouse a location is: import.md §2.7 and case 1 of §6.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 

@@ -264,6 +264,9 @@ fn metafields_of_product_and_variants_make_one_record() {
     ];
     let (item, orphans) = draft::<MetafieldsDraft>(&lines, &context());
     assert_eq!((item.external_id, item.label.as_str(), orphans), (1, "T", 1));
+    assert_eq!(item.codes, [(Resource::Metafields, Code::FldMetafieldUnmapped)]);
+    let (bare, _) = draft::<MetafieldsDraft>(&lines[..1], &context());
+    assert!(bare.codes.is_empty(), "a product without metafields has none to tell of");
     assert_eq!(
         named(&item, 0),
         json!({"metafields": [
