@@ -53,12 +53,10 @@ async fn try_at_calls<'a>(
             world.faults.at(call, *fault);
             let run = story(&world).await;
             struck += world.faults.struck();
-            assert_eq!(
-                told(&world, &run).await,
-                clean,
-                "{fault:?} at {call}: {:?}",
-                world.faults.calls()[call]
-            );
+            // A story may take a call more or less than the one that was counted: no fault strikes after its end.
+            let at = world.faults.calls().get(call).copied();
+            world.faults.revive();
+            assert_eq!(told(&world, &run).await, clean, "{fault:?} at {call}, {at:?}");
         }
     }
     assert!(struck > 30, "{struck}");
