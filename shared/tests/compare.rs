@@ -1,9 +1,11 @@
 //! The comparison of source and store: import.md §2.1–2.4 and §2.6, record by record.
 
 use serde_json::{Value, json};
+use shared::domain::decision::Decisions;
 use shared::domain::ids::{ProviderId, RunId, ShopId};
+use shared::domain::merge::{Terms, compare};
 use shared::domain::options::OnMissing;
-use shared::domain::plan::{Comparison, Fingerprinted, Outcome, SHOWN_BYTES, compare, missing, shown};
+use shared::domain::plan::{Comparison, Fingerprinted, Outcome, SHOWN_BYTES, missing, shown};
 use shared::domain::record::{
     Base, Child, Digest, Kind, MAPPER_VERSION, Record, RecordKey, Resource, Source, Standing, StoredRecord,
 };
@@ -73,7 +75,8 @@ fn imported(record: &Record) -> StoredRecord {
 }
 
 fn against(source: &Record, stored: &StoredRecord) -> Comparison {
-    compare(&Fingerprinted::new(source.clone()), Some(stored), &run(2))
+    let terms = Terms { run: &run(2), decisions: &Decisions::default() };
+    compare(&Fingerprinted::new(source.clone()), Some(stored), terms)
 }
 
 fn fields(comparison: &Comparison) -> Vec<String> {
@@ -82,7 +85,8 @@ fn fields(comparison: &Comparison) -> Vec<String> {
 
 #[test]
 fn what_is_not_stored_is_created_with_all_its_children() {
-    let compared = compare(&Fingerprinted::new(product("Shirt", &[("1", "A", "1.00")])), None, &run(2));
+    let terms = Terms { run: &run(2), decisions: &Decisions::default() };
+    let compared = compare(&Fingerprinted::new(product("Shirt", &[("1", "A", "1.00")])), None, terms);
     assert_eq!(compared.outcome, Outcome::Created);
     assert_eq!(compared.counts.get(Resource::Products, Outcome::Created), 1);
     assert_eq!(compared.counts.get(Resource::Variants, Outcome::Created), 1);

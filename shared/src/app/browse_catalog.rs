@@ -42,7 +42,7 @@ impl StandingFilter {
 
     fn takes(self, standing: &Standing) -> bool {
         match self {
-            _ if standing.is_tombstone() => false,
+            _ if is_deleted(standing) => false,
             Self::Active => *standing == Standing::Active,
             Self::Missing => *standing != Standing::Active,
             Self::All => true,
@@ -120,10 +120,14 @@ impl BrowseCatalog {
         let (kind, _) = place_of(resource).ok_or_else(AppError::not_found)?;
         let id = Uuid::parse_str(id).map_err(|_| AppError::not_found())?;
         let found = self.catalog.find(store, kind, id).await?;
-        let stored =
-            found.filter(|stored| !stored.standing.is_tombstone()).ok_or_else(AppError::not_found)?;
+        let stored = found.filter(|stored| !is_deleted(&stored.standing)).ok_or_else(AppError::not_found)?;
         Ok(row(store, &stored, true))
     }
+}
+
+/// Whether nothing is left of a record but its place.
+fn is_deleted(standing: &Standing) -> bool {
+    standing.is_tombstone() || *standing == Standing::Detached
 }
 
 /// Where a resource is stored: as a record, or as a list within one.
@@ -180,6 +184,7 @@ fn described(
     let (standing, missing_since) = match &stored.standing {
         Standing::Active => ("active", None),
         Standing::Missing { since, .. } => ("missing", Some(since.to_string())),
+        Standing::Detached => ("detached", None),
     };
     CatalogRow {
         internal_id: stored.key.internal_id(store).to_string(),

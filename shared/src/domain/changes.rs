@@ -16,19 +16,25 @@ pub struct Changes {
     /// Fields that both sides had changed and that keep the store's value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kept: BTreeMap<Resource, u64>,
+    /// Fields that both sides had changed and that take the shop's value, as decided.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub taken: BTreeMap<Resource, u64>,
 }
 
 impl Changes {
     /// Whether nothing was counted.
     pub fn is_empty(&self) -> bool {
-        self.fields.is_empty() && self.kept.is_empty()
+        self.fields.is_empty() && self.kept.is_empty() && self.taken.is_empty()
     }
 
     /// Counts the differences of one record that is written.
     pub fn take(&mut self, entry: &PlanEntry) {
         let own = entry.kind.shape().counts_as;
-        for FieldDiff { list, field, kept, .. } in &entry.diff {
+        for FieldDiff { list, field, kept, taken, .. } in &entry.diff {
             let Some(resource) = list.or(own) else { continue };
+            if *taken {
+                *self.taken.entry(resource).or_default() += 1;
+            }
             if *kept {
                 *self.kept.entry(resource).or_default() += 1;
             } else {
@@ -46,6 +52,9 @@ impl Changes {
         }
         for (resource, n) in &other.kept {
             *self.kept.entry(*resource).or_default() += n;
+        }
+        for (resource, n) in &other.taken {
+            *self.taken.entry(*resource).or_default() += n;
         }
     }
 

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::options::MassMissing;
+use super::plan::PlanEntry;
 use super::record::{Kind, Resource};
+use super::warning::Code;
 
 /// Most decisions that one run keeps. They stand in its header, which every step reads.
 pub const MAX_DECISIONS: usize = 500;
@@ -218,6 +220,8 @@ fn check_take(
     let Some(field) = field else { return Ok(()) };
     let (mut names, owned) = match list {
         None => (shape.fields.to_vec(), shape.source_owned),
+        // What the base keeps one hash of is decided as a whole.
+        Some(list) if !list.base_per_field => (Vec::new(), list.source_owned),
         Some(list) => (list.fields.to_vec(), list.source_owned),
     };
     if let Some(list) = list {
@@ -289,12 +293,20 @@ impl Decisions {
         most.1
     }
 
-    /// Whether any of them could touch a conflict of records of this kind.
-    pub fn takes_any(&self, kind: Kind) -> bool {
-        self.0.iter().any(|decision| match decision {
-            Decision::Take { resource, .. } => resource.is_none_or(|resource| resource.home().0 == kind),
-            _ => false,
-        })
+    /// Marks in what a preview planned for a record what a run that carries it out will take.
+    pub fn preview(&self, entry: &mut PlanEntry) {
+        for diff in entry.diff.iter_mut().filter(|diff| diff.kept) {
+            let place = Place { list: diff.list, child: diff.child.as_deref(), field: &diff.field };
+            diff.taken = self.side(entry.kind, entry.external_id, place) == Side::Theirs;
+            diff.kept = !diff.taken;
+        }
+        let kept = entry.diff.iter().any(|diff| diff.kept);
+        if entry.diff.iter().any(|diff| diff.taken) {
+            entry.codes.retain(|code| kept || *code != Code::ConfKeptLocal);
+            entry.codes.push(Code::ConfTookSource);
+            entry.codes.sort_unstable();
+            entry.codes.dedup();
+        }
     }
 
     /// The record made here that a record of the shop was decided to be.
@@ -399,7 +411,6 @@ mod tests {
         let of_variant = Place { list: Some(Resource::Variants), child: Some("51"), field: "title" };
         assert_eq!(titles.side(Kind::Product, 5, TITLE), Side::Theirs);
         assert_eq!(titles.side(Kind::Product, 5, of_variant), Side::Ours);
-        assert!(titles.takes_any(Kind::Product) && !titles.takes_any(Kind::Category));
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Standing {
         match self {
             Self::Active => true,
             Self::Missing { done, .. } => *done < chosen,
+            Self::Detached => false,
         }
     }
 
@@ -50,6 +51,7 @@ impl Standing {
         let since = match self {
             Self::Active => run,
             Self::Missing { since, .. } => since,
+            Self::Detached => return Self::Detached,
         };
         Self::Missing { since: since.clone(), done }
     }
@@ -98,6 +100,7 @@ pub fn differs(field: &str, before: Value, after: Value) -> FieldDiff {
         expected: Value::Null,
         after,
         kept: false,
+        taken: false,
     }
 }
 

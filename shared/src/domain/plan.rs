@@ -1,16 +1,12 @@
 //! The comparison of what the source has with what is stored: one outcome and one list of differences per record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::fingerprint::Hasher;
-use super::ids::RunId;
-use super::record::{
-    Base, Child, ChildShape, Digest, Gone, Kind, MAPPER_VERSION, Record, Resource, Standing, StoredRecord,
-};
+use super::record::{Base, Child, ChildShape, Digest, Kind, Record, Resource, StoredRecord};
 use super::stock;
 use super::warning::Code;
 
@@ -146,6 +142,9 @@ pub struct FieldDiff {
     /// Whether both sides had changed it, so that the merchant's value was kept.
     #[serde(rename = "k", default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
+    /// Whether both sides had changed it and the source's value was taken, as decided.
+    #[serde(rename = "t", default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken: bool,
 }
 
 /// Longest text shown in a difference, in bytes.
@@ -255,24 +254,6 @@ impl Fingerprinted {
     }
 }
 
-/// Compares a source record with the stored one. `run` marks children that are found gone.
-pub fn compare(source: &Fingerprinted, stored: Option<&StoredRecord>, run: &RunId) -> Comparison {
-    let Some(stored) = stored else { return created(&source.record) };
-    if stored.standing.is_tombstone() {
-        return recreated(&source.record);
-    }
-    if source.record.kind == Kind::Stock {
-        return stock::compare(source, stored);
-    }
-    let same = stored.standing == Standing::Active
-        && stored.digest == source.digest
-        && stored.mapper == MAPPER_VERSION;
-    if same {
-        return unchanged(&source.record);
-    }
-    Merge::new(source, stored, run).finish()
-}
-
 /// Counts a record and every child of it that is not missing under one outcome.
 pub fn count_as(record: &Record, outcome: Outcome) -> Counts {
     let mut counts = Counts::default();
@@ -287,7 +268,7 @@ pub fn count_as(record: &Record, outcome: Outcome) -> Counts {
     counts
 }
 
-fn created(record: &Record) -> Comparison {
+pub(super) fn created(record: &Record) -> Comparison {
     Comparison {
         outcome: Outcome::Created,
         diff: Vec::new(),
@@ -298,7 +279,7 @@ fn created(record: &Record) -> Comparison {
 }
 
 /// A record that was deleted and is back: the same one again, as it came.
-fn recreated(record: &Record) -> Comparison {
+pub(super) fn recreated(record: &Record) -> Comparison {
     Comparison {
         outcome: Outcome::Restored,
         counts: count_as(record, Outcome::Restored),
@@ -307,7 +288,7 @@ fn recreated(record: &Record) -> Comparison {
     }
 }
 
-fn unchanged(record: &Record) -> Comparison {
+pub(super) fn unchanged(record: &Record) -> Comparison {
     Comparison {
         outcome: Outcome::Unchanged,
         diff: Vec::new(),
@@ -333,227 +314,6 @@ pub fn missing(stored: &StoredRecord) -> Comparison {
 
 fn missing_code(kind: Kind) -> Code {
     if kind == Kind::Warehouse { Code::LocMissing } else { Code::MissInSource }
-}
-
-struct Merge<'a> {
-    source: &'a Fingerprinted,
-    stored: &'a StoredRecord,
-    run: &'a RunId,
-    hasher: Hasher,
-    merged: Record,
-    diff: Vec<FieldDiff>,
-    counts: Counts,
-    codes: CodeCounts,
-    /// Something must be written although no value differs, such as a base that moved.
-    silent_change: bool,
-    restored: bool,
-    /// The field that an earlier run set when the record was gone, and to what.
-    set_by_us: Option<(&'static str, Value)>,
-}
-
-impl<'a> Merge<'a> {
-    fn new(source: &'a Fingerprinted, stored: &'a StoredRecord, run: &'a RunId) -> Self {
-        Self {
-            source,
-            stored,
-            run,
-            hasher: Hasher::default(),
-            merged: stored.record.clone(),
-            diff: Vec::new(),
-            counts: Counts::default(),
-            codes: CodeCounts::new(),
-            silent_change: stored.digest != source.digest || stored.mapper != MAPPER_VERSION,
-            restored: stored.standing != Standing::Active,
-            set_by_us: match &stored.standing {
-                Standing::Active => None,
-                Standing::Missing { done, .. } => done.sets(stored.key.kind),
-            },
-        }
-    }
-
-    fn finish(mut self) -> Comparison {
-        self.own_fields();
-        let shape = self.source.record.kind.shape();
-        for (at, list) in shape.children.iter().enumerate() {
-            self.children(at, list);
-        }
-        let outcome = if self.restored {
-            *self.codes.entry(Code::IdRestored).or_default() += 1;
-            Outcome::Restored
-        } else if self.diff.is_empty() && !self.silent_change {
-            Outcome::Unchanged
-        } else {
-            Outcome::Updated
-        };
-        if let Some(resource) = shape.counts_as {
-            self.counts.add(resource, outcome, 1);
-        }
-        Comparison {
-            outcome,
-            diff: self.diff,
-            counts: self.counts,
-            codes: self.codes,
-            merged: outcome.writes().then_some(self.merged),
-        }
-    }
-
-    fn own_fields(&mut self) {
-        let shape = self.source.record.kind.shape();
-        for (at, name) in shape.fields.iter().enumerate() {
-            let theirs = &self.source.record.values[at];
-            let hash = self.hasher.field("", "", name, theirs);
-            let ours = &self.stored.record.values[at];
-            // What an earlier run set because it was gone is no edit of the merchant's.
-            let set_by_us = self.set_by_us.as_ref().is_some_and(|(field, set)| field == name && set == ours);
-            if self.stored.base.holds(hash) && !set_by_us || ours == theirs {
-                continue;
-            }
-            let kept = !self.restored && !self.stored.base.holds(self.hasher.field("", "", name, ours));
-            self.differs(None, None, name, ours, theirs, kept);
-            if !kept {
-                self.merged.values[at] = theirs.clone();
-            }
-        }
-    }
-
-    fn children(&mut self, at: usize, list: &ChildShape) {
-        let tag = list.resource.as_str();
-        let stored: HashMap<&str, &Child> =
-            self.stored.record.children[at].iter().map(|child| (child.id.as_str(), child)).collect();
-        let theirs = &self.source.record.children[at];
-        let mut merged = Vec::with_capacity(theirs.len());
-        for child in theirs {
-            match stored.get(child.id.as_str()) {
-                None => {
-                    self.counts.add(list.resource, Outcome::Created, 1);
-                    self.whole(list, &child.id, Value::Null, describe(list, child));
-                    merged.push(child.clone());
-                }
-                Some(ours) => merged.push(self.child(list, child, ours)),
-            }
-        }
-        let present: std::collections::HashSet<&str> = theirs.iter().map(|child| child.id.as_str()).collect();
-        let mut leftovers = Vec::new();
-        for ours in &self.stored.record.children[at] {
-            if present.contains(ours.id.as_str()) {
-                continue;
-            }
-            if let Some(kept) = self.gone(list, ours) {
-                leftovers.push(kept);
-            }
-        }
-        if list.ordered {
-            let order = self.hasher.order(tag, theirs.iter().map(|child| child.id.as_str()));
-            let before = ids(self.stored.record.children[at].iter().filter(|c| c.missing_since.is_none()));
-            let after = ids(theirs.iter());
-            if !self.stored.base.holds(order) && before != after {
-                self.differs(Some(list.resource), None, "order", &before, &after, false);
-            }
-        }
-        merged.extend(leftovers);
-        self.merged.children[at] = merged;
-    }
-
-    fn child(&mut self, list: &ChildShape, theirs: &Child, ours: &Child) -> Child {
-        let tag = list.resource.as_str();
-        let back = ours.missing_since.is_some();
-        let mut merged = ours.clone();
-        merged.missing_since = None;
-        let mut changed = false;
-        for (at, name) in list.fields.iter().enumerate() {
-            let (theirs_value, ours_value) = (&theirs.values[at], &ours.values[at]);
-            if theirs_value == ours_value {
-                continue;
-            }
-            if list.base_per_field {
-                let hash = self.hasher.field(tag, &theirs.id, name, theirs_value);
-                if !back && self.stored.base.holds(hash) {
-                    continue;
-                }
-            }
-            changed = true;
-            let kept = list.base_per_field
-                && !back
-                && !self.restored
-                && !self.stored.base.holds(self.hasher.field(tag, &theirs.id, name, ours_value));
-            self.differs(Some(list.resource), Some(&theirs.id), name, ours_value, theirs_value, kept);
-            if !kept {
-                merged.values[at] = theirs_value.clone();
-            }
-        }
-        let outcome = if back {
-            *self.codes.entry(Code::IdRestored).or_default() += 1;
-            if !changed {
-                self.whole(list, &theirs.id, Value::Null, describe(list, theirs));
-            }
-            Outcome::Restored
-        } else if changed {
-            Outcome::Updated
-        } else {
-            Outcome::Unchanged
-        };
-        self.counts.add(list.resource, outcome, 1);
-        merged
-    }
-
-    /// What becomes of a stored child that the source does not have. Only what was imported can go missing: a child
-    /// that someone added here stays.
-    fn gone(&mut self, list: &ChildShape, ours: &Child) -> Option<Child> {
-        let tag = list.resource.as_str();
-        if ours.missing_since.is_some() {
-            return Some(ours.clone());
-        }
-        if list.base_per_field && !self.stored.base.holds(self.hasher.presence(tag, &ours.id)) {
-            return Some(ours.clone());
-        }
-        match list.gone {
-            Gone::Marked => {
-                self.counts.add(list.resource, Outcome::Missing, 1);
-                *self.codes.entry(Code::MissInSource).or_default() += 1;
-                self.whole(list, &ours.id, describe(list, ours), Value::Null);
-                Some(Child { missing_since: Some(self.run.clone()), ..ours.clone() })
-            }
-            Gone::Dropped => {
-                self.counts.add(list.resource, Outcome::Missing, 1);
-                self.whole(list, &ours.id, describe(list, ours), Value::Null);
-                None
-            }
-            // Levels are compared elsewhere, see `stock`.
-            Gone::Zeroed => Some(ours.clone()),
-        }
-    }
-
-    fn whole(&mut self, list: &ChildShape, id: &str, before: Value, after: Value) {
-        self.differs(Some(list.resource), Some(id), "*", &before, &after, false);
-    }
-
-    /// Notes a difference. `kept` where both sides changed the field, so that the merchant's value stays.
-    fn differs(
-        &mut self,
-        list: Option<Resource>,
-        child: Option<&str>,
-        field: &str,
-        before: &Value,
-        after: &Value,
-        kept: bool,
-    ) {
-        if kept {
-            *self.codes.entry(Code::ConfKeptLocal).or_default() += 1;
-        }
-        self.diff.push(FieldDiff {
-            list,
-            child: child.map(str::to_owned),
-            field: field.to_owned(),
-            before: shown(before),
-            after: shown(after),
-            expected: Value::Null,
-            kept,
-        });
-    }
-}
-
-fn ids<'a>(children: impl Iterator<Item = &'a Child>) -> Value {
-    Value::Array(children.map(|child| Value::String(child.id.clone())).collect())
 }
 
 pub(super) fn describe(list: &ChildShape, child: &Child) -> Value {

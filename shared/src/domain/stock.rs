@@ -255,6 +255,7 @@ impl<'a> StockMerge<'a> {
             after: shown(after),
             expected,
             kept: false,
+            taken: false,
         });
     }
 }

@@ -22,6 +22,7 @@ pub fn csv(report: &Reconciliation) -> Result<Response, AppError> {
             table.number("resource", resource, outcome.as_str(), n)?;
         }
         table.number("resource", resource, "conflicts_kept", sums.conflicts_kept)?;
+        table.number("resource", resource, "conflicts_taken", sums.conflicts_taken)?;
         table.number("resource", resource, "closes", sums.closes)?;
         for field in &sums.changed {
             table.number("field", resource, &field.field, field.count)?;
@@ -133,6 +134,7 @@ mod tests {
                 outcomes: BTreeMap::from([(Outcome::Updated, 3)]),
                 changed: vec![FieldCount { field: "title".to_owned(), count: 2 }],
                 conflicts_kept: 1,
+                conflicts_taken: 0,
                 closes: true,
             }],
             feeds: Vec::new(),
@@ -183,6 +185,7 @@ mod tests {
         resource,products,received,3
         resource,products,updated,3
         resource,products,conflicts_kept,1
+        resource,products,conflicts_taken,0
         resource,products,closes,true
         field,products,title,2
         stock,,in_sync,false

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Page, PortError};
 use crate::domain::ids::StoreId;
-use crate::domain::record::{Kind, RecordKey, Source, StoredRecord};
+use crate::domain::record::{Kind, Record, RecordKey, Source, Standing, StoredRecord};
 use crate::domain::run::Cost;
 
 /// What a write expects to find.
@@ -15,6 +15,15 @@ pub enum Expect {
     Absent,
     /// A record of this version.
     Version(u64),
+}
+
+/// What eshopOS itself does to a record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// The merchant changed its content.
+    Change(Record),
+    /// The merchant deleted it.
+    Delete,
 }
 
 /// Records of the platform eshopOS, keyed by store. Record and mapping are one item, so no crash parts them.
@@ -49,6 +58,27 @@ pub trait Catalog: Send + Sync {
         version: u64,
         cost: &mut Cost,
     ) -> Result<(), PortError>;
+
+    /// Changes or deletes a record as eshopOS itself does: under the version that was read, which it raises. What was
+    /// last imported stays noted, so that the next run can tell whose change is whose. Of a record that was deleted the
+    /// place stays, so that no run makes it again; one that was made here is gone.
+    async fn edit(
+        &self,
+        store: &StoreId,
+        read: &StoredRecord,
+        edit: Edit,
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let (standing, record) = match edit {
+            Edit::Delete if read.key.source.is_local() => {
+                return self.delete(store, &read.key, read.version, cost).await;
+            }
+            Edit::Delete => (Standing::Detached, Record::empty(read.key.kind)),
+            Edit::Change(record) => (read.standing.clone(), record),
+        };
+        let edited = StoredRecord { version: read.version + 1, standing, record, ..read.clone() };
+        self.put(store, &edited, Expect::Version(read.version), cost).await
+    }
 
     /// The external ids of all records of a kind from one shop, from the keys-only index.
     async fn external_ids(

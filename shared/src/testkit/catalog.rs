@@ -187,6 +187,7 @@ fn line(store: &StoreId, id: Uuid, entry: &Entry, shown: Shown) -> String {
         Standing::Active => Value::Null,
         Standing::Missing { since, done } if shown.runs => json!([since.as_str(), done]),
         Standing::Missing { done, .. } => json!(done),
+        Standing::Detached => json!("detached"),
     };
     if !shown.runs {
         for child in record.children.iter_mut().flatten() {

@@ -62,10 +62,16 @@ pub fn encode(
     set("x", n(record.key.external_id));
     set("ver", n(record.version));
     set("run", s(record.written_run.as_str()));
-    if let Standing::Missing { since, done } = &record.standing {
-        set("ms", s(since.as_str()));
-        if *done != OnMissing::Keep {
-            set("md", s(done.as_str()));
+    match &record.standing {
+        Standing::Active => {}
+        Standing::Missing { since, done } => {
+            set("ms", s(since.as_str()));
+            if *done != OnMissing::Keep {
+                set("md", s(done.as_str()));
+            }
+        }
+        Standing::Detached => {
+            set("dt", n(1));
         }
     }
     set("dg", b(record.digest.0.to_le_bytes()));
@@ -143,6 +149,7 @@ pub fn decode(store: &StoreId, kind: Kind, item: &Item) -> Result<Root, PortErro
     let source = Source { provider, shop_id: ShopId(read.number("sh")?) };
     let key = RecordKey { source, kind, external_id: read.number("x")? };
     let standing = match read.maybe_text("ms") {
+        None if item.contains_key("dt") => Standing::Detached,
         None => Standing::Active,
         Some(_) => {
             let done = read.maybe_text("md").map_or(Some(OnMissing::Keep), OnMissing::parse);

@@ -11,9 +11,8 @@ use super::{ImportStep, StepError};
 use crate::domain::changes::Changes;
 use crate::domain::drift::{Cause, StockSides};
 use crate::domain::gone::gone;
-use crate::domain::plan::{
-    CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, compare, count_as,
-};
+use crate::domain::merge::{Terms, compare};
+use crate::domain::plan::{CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, count_as};
 use crate::domain::record::{Base, Digest, Kind, MAPPER_VERSION, Record, RecordKey, Standing, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState};
 use crate::domain::warning::Code;
@@ -325,7 +324,7 @@ fn in_batches(tasks: Vec<Task>) -> Vec<Vec<Task>> {
 /// The comparison that a task stands for, with a record as it is or was.
 fn decide(task: &Task, stored: Option<&StoredRecord>, run: &Run) -> Comparison {
     match (&task.source, stored) {
-        (Some(source), stored) => compare(source, stored, &run.id),
+        (Some(source), stored) => compare(source, stored, Terms { run: &run.id, decisions: &run.decisions }),
         (None, Some(stored)) => gone(stored, run.options.on_missing),
         (None, None) => {
             let nothing = Fingerprinted {

@@ -111,7 +111,7 @@ impl ImportStep {
                 match record.standing {
                     Standing::Active => news.push(record.key.external_id),
                     standing if standing.is_due(chosen) => known.push(record.key.external_id),
-                    Standing::Missing { .. } => {}
+                    Standing::Missing { .. } | Standing::Detached => {}
                 }
             }
         }

@@ -10,11 +10,11 @@ use super::warehouses::Match;
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
 use crate::domain::changes::Changes;
+use crate::domain::decision::Decisions;
 use crate::domain::drift::{Cause, StockSides};
-use crate::domain::plan::{
-    CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, compare, count_as,
-};
-use crate::domain::record::{Digest, Kind, RecordKey, StoredRecord};
+use crate::domain::merge::{Terms, compare};
+use crate::domain::plan::{CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, count_as};
+use crate::domain::record::{Digest, Kind, RecordKey, Standing, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState, Wanted};
 use crate::domain::stock::StockRules;
 use crate::domain::warning::Code;
@@ -260,6 +260,15 @@ impl<'a> Planner<'a> {
         }
     }
 
+    fn compare(
+        &self,
+        source: &Fingerprinted,
+        stored: Option<&StoredRecord>,
+        decisions: &Decisions,
+    ) -> Comparison {
+        compare(source, stored, Terms { run: &self.run.id, decisions })
+    }
+
     /// Decides about one record. `promised` is what the preview said of it, where the run carries one out.
     async fn take(
         &mut self,
@@ -274,7 +283,7 @@ impl<'a> Planner<'a> {
         let mut compared = match stored {
             // What is new as a whole is written as it came: a plan needs no copy of it.
             None => as_a_whole(&candidate.source, Outcome::Created),
-            Some(_) => compare(&candidate.source, stored, &self.run.id),
+            Some(_) => self.compare(&candidate.source, stored, &Decisions::default()),
         };
         let version = stored.map_or(0, |stored| stored.version);
         if candidate.truncated {
@@ -290,10 +299,18 @@ impl<'a> Planner<'a> {
         }) {
             codes.push(Code::RunPlanStale);
             compared = as_a_whole(&candidate.source, Outcome::Blocked);
-        } else if candidate.key.kind == Kind::Warehouse {
-            codes.extend(renamed(&compared));
+        } else {
+            if !self.run.decisions.is_empty() && stored.is_some() {
+                compared = self.compare(&candidate.source, stored, &self.run.decisions);
+            }
+            if candidate.key.kind == Kind::Warehouse {
+                codes.extend(renamed(&compared));
+            }
         }
-        if candidate.key.kind == Kind::Stock {
+        // What was deleted here has no stock to be equal with the shop's.
+        let left_out =
+            !compared.outcome.writes() && stored.is_some_and(|stored| stored.standing == Standing::Detached);
+        if candidate.key.kind == Kind::Stock && !left_out {
             self.stock.take_source(&candidate.source.record);
             // What is written is read back by whoever writes it.
             if !compared.outcome.writes() {
@@ -319,7 +336,7 @@ impl<'a> Planner<'a> {
         self.keep(entry, compared, cost).await
     }
 
-    /// Counts a decision, and writes it down unless the record is unchanged.
+    /// Counts a decision, and writes it down unless the record is unchanged and there is nothing to decide about it.
     pub async fn keep(
         &mut self,
         mut entry: PlanEntry,
@@ -337,7 +354,7 @@ impl<'a> Planner<'a> {
         if entry.outcome.writes() {
             self.changes.take(&entry);
         }
-        if entry.outcome != Outcome::Unchanged {
+        if entry.outcome != Outcome::Unchanged || entry.codes.contains(&Code::IdDetachedLocalDelete) {
             self.writer.push(&entry, cost).await?;
         }
         Ok(())

@@ -53,6 +53,8 @@ pub struct ResourceSums {
     pub changed: Vec<FieldCount>,
     /// Conflicts in which the store's value was kept.
     pub conflicts_kept: u64,
+    /// Conflicts in which the shop's value was taken, as decided.
+    pub conflicts_taken: u64,
     /// Whether received = created + updated + unchanged + restored + blocked + failed, and received = source where
     /// that is known.
     pub closes: bool,
@@ -306,6 +308,7 @@ fn resources(run: &Run, counts: &Counts, changes: &Changes) -> Vec<ResourceSums>
             outcomes: counts.0.get(&resource).cloned().unwrap_or_default(),
             changed: changed.map(|(field, count)| FieldCount { field, count }).collect(),
             conflicts_kept: changes.kept.get(&resource).copied().unwrap_or(0),
+            conflicts_taken: changes.taken.get(&resource).copied().unwrap_or(0),
             closes: run.kind == RunKind::Undo
                 || run.is_partial()
                 || source.is_none_or(|source| source == received),

@@ -80,6 +80,10 @@ impl Imports {
                     at.entry = number as u32;
                     return Ok(ShownPage { items, next_cursor: Some(write_cursor(&at)?) });
                 }
+                let mut entry = entry;
+                if run.kind == RunKind::Preview {
+                    run.decisions.preview(&mut entry);
+                }
                 if filter.takes(&entry) {
                     let applied = carried_out.holds(entry.kind, entry.external_id);
                     items.push(ShownRecord::new(entry, store, run.source, applied));

@@ -199,6 +199,9 @@ pub struct ShownDiff {
     pub expected: Value,
     /// Whether both sides had changed it and the store's value was kept.
     pub kept: bool,
+    /// Whether both sides had changed it and the shop's value was taken, as decided. Of a preview: whether the run that
+    /// carries it out takes it.
+    pub taken: bool,
 }
 
 impl From<FieldDiff> for ShownDiff {
@@ -211,6 +214,7 @@ impl From<FieldDiff> for ShownDiff {
             after: diff.after,
             expected: diff.expected,
             kept: diff.kept,
+            taken: diff.taken,
         }
     }
 }

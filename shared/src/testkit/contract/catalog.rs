@@ -8,10 +8,10 @@ use super::samples::{self, SOURCE, key, record};
 use super::{Checked, rules};
 use crate::domain::ids::{ShopId, StoreId};
 use crate::domain::options::OnMissing;
-use crate::domain::record::{Kind, RecordKey, Source, Standing, StoredRecord};
+use crate::domain::record::{Kind, Record, RecordKey, Source, Standing, StoredRecord};
 use crate::domain::run::Cost;
 use crate::ports::PortError;
-use crate::ports::catalog::{Catalog, Expect};
+use crate::ports::catalog::{Catalog, Edit, Expect};
 
 /// More than one item holds.
 const LARGE: usize = 900 * 1024;
@@ -23,6 +23,7 @@ pub async fn all(catalog: &dyn Catalog) -> Checked {
         of_many_first_writes_one_wins,
         a_write_needs_the_version_it_expects,
         a_delete_needs_the_version_it_expects,
+        an_edit_leaves_what_was_imported_and_a_deleted_record_keeps_its_place,
         reads_answer_in_the_order_of_their_keys,
         a_large_record_reads_back_whole,
         a_large_record_is_never_torn_by_another_write,
@@ -116,6 +117,40 @@ async fn a_delete_needs_the_version_it_expects(catalog: &dyn Catalog) -> Checked
     let ids = catalog.external_ids(&store, SOURCE, Kind::Category, None, &mut cost).await?;
     assert!(ids.items.is_empty() && ids.next.is_none());
     put(catalog, &store, &record(at, 1, "again", 0), Expect::Absent).await?;
+    Ok(())
+}
+
+async fn an_edit_leaves_what_was_imported_and_a_deleted_record_keeps_its_place(
+    catalog: &dyn Catalog,
+) -> Checked {
+    let store = samples::store()?;
+    let imported = record(key(Kind::Product, 1), 4, "Cup", 10);
+    put(catalog, &store, &imported, Expect::Absent).await?;
+    let mut content = imported.record.clone();
+    content.set("title", "Mug".into());
+    let cost = &mut Cost::default();
+    catalog.edit(&store, &imported, Edit::Change(content.clone()), cost).await?;
+    let edited = StoredRecord { version: 5, record: content.clone(), ..imported.clone() };
+    assert_eq!(get(catalog, &store, imported.key).await?.as_ref(), Some(&edited));
+    for edit in [Edit::Change(content), Edit::Delete] {
+        assert!(
+            is_conflict(&catalog.edit(&store, &imported, edit, cost).await),
+            "it was read before the edit"
+        );
+    }
+    catalog.edit(&store, &edited, Edit::Delete, cost).await?;
+    let deleted = StoredRecord {
+        version: 6,
+        standing: Standing::Detached,
+        record: Record::empty(Kind::Product),
+        ..imported.clone()
+    };
+    assert_eq!(get(catalog, &store, imported.key).await?.as_ref(), Some(&deleted));
+    let made_here = record(RecordKey::local(samples::PROVIDER, Kind::Product, 2), 1, "Own", 10);
+    put(catalog, &store, &made_here, Expect::Absent).await?;
+    catalog.edit(&store, &made_here, Edit::Delete, cost).await?;
+    assert_eq!(get(catalog, &store, made_here.key).await?, None);
+    assert_eq!(cost.catalogue_writes, 3);
     Ok(())
 }
 
