@@ -8,6 +8,7 @@ mod coerce;
 mod compile;
 pub mod document;
 pub mod ledger;
+pub mod levels;
 pub mod mapping;
 mod needed;
 mod phone;
