@@ -29,7 +29,7 @@ use shared::ports::runs::RunStore as _;
 use shared::testkit::catalog::FakeCatalog;
 use shared::testkit::faults::Faults;
 use shared::testkit::metrics::FakeMetrics;
-use shared::testkit::queue::FakeQueue;
+use shared::testkit::queue::{FakeQueue, FakeRedelivery};
 use shared::testkit::runs::FakeRuns;
 use world::{World, store};
 
@@ -105,7 +105,8 @@ impl Bench {
     /// The ids of the messages that are to come again.
     async fn batch(&self, event: Value) -> Vec<String> {
         let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), Context::default());
-        let answer = import_step::import_step(self.step.clone(), event).await.unwrap();
+        let queue = Arc::new(FakeRedelivery::default());
+        let answer = import_step::import_step(self.step.clone(), queue, event).await.unwrap();
         answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use shared::adapters::clients;
 use shared::adapters::dynamodb::{DynamoCatalog, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoRuns};
 use shared::adapters::secrets::SecretsVault;
-use shared::adapters::sqs::SqsStepQueue;
+use shared::adapters::sqs::{SqsRedelivery, SqsStepQueue};
 use shared::adapters::system::SystemClock;
 use shared::app::access::Access;
 use shared::app::import::ImportStep;
@@ -32,14 +32,16 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: clock.clone(),
         metrics: metrics::of_this_function(clock.clone()),
     };
+    let sqs = clients::sqs(&sdk);
+    let own_queue = Arc::new(SqsRedelivery::new(sqs.clone(), config.import_steps_queue.clone()));
     let app = Arc::new(ImportStep {
         access,
         extract: shopify,
         runs: Arc::new(DynamoRuns::new(tables.clone(), config.runs_table, clock.clone())),
         catalog: Arc::new(DynamoCatalog::new(tables, config.catalog_table)),
-        queue: Arc::new(SqsStepQueue::new(clients::sqs(&sdk), config.import_steps_queue)),
+        queue: Arc::new(SqsStepQueue::new(sqs, config.import_steps_queue)),
         clock,
         chunk_bytes: config.chunk_bytes,
     });
-    import_step::serve(app).await
+    import_step::serve(app, own_queue).await
 }

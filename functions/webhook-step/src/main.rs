@@ -6,7 +6,7 @@ use std::sync::Arc;
 use shared::adapters::clients;
 use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks, DynamoPersonal, DynamoRuns};
 use shared::adapters::secrets::SecretsVault;
-use shared::adapters::sqs::SqsStepQueue;
+use shared::adapters::sqs::{SqsRedelivery, SqsStepQueue};
 use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::app::access::Access;
 use shared::app::webhooks::WebhookStep;
@@ -32,14 +32,16 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: clock.clone(),
         metrics: metrics::of_this_function(clock.clone()),
     };
+    let sqs = clients::sqs(&sdk);
+    let own_queue = Arc::new(SqsRedelivery::new(sqs.clone(), config.webhooks_queue));
     let app = Arc::new(WebhookStep {
         access,
         webhooks: shopify,
         runs: Arc::new(DynamoRuns::new(tables.clone(), config.runs_table.clone(), clock)),
-        steps: Arc::new(SqsStepQueue::new(clients::sqs(&sdk), config.import_steps_queue)),
+        steps: Arc::new(SqsStepQueue::new(sqs, config.import_steps_queue)),
         personal: Arc::new(DynamoPersonal::new(tables, config.runs_table, config.catalog_table)),
         random: Arc::new(SystemRandom),
         public_base_url: config.webhooks_base_url,
     });
-    webhooks::serve(app).await
+    webhooks::serve(app, own_queue).await
 }

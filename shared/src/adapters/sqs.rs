@@ -11,7 +11,7 @@ use super::errors::port_error;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::run::ChunkId;
 use crate::ports::PortError;
-use crate::ports::queue::{Step, StepMessage, StepQueue};
+use crate::ports::queue::{Redelivery, Step, StepMessage, StepQueue};
 
 const SERVICE: &str = "queue";
 /// The form of the messages written.
@@ -173,6 +173,35 @@ impl StepQueue for SqsStepQueue {
         let delay = delay.min(LONGEST_DELAY).as_secs_f64().ceil() as i32;
         let sending: Vec<_> = messages.iter().map(|message| self.send_one(message, delay)).collect();
         stream::iter(sending).buffer_unordered(CONCURRENCY).try_collect().await
+    }
+}
+
+/// A queue whose messages are in hand.
+#[derive(Clone)]
+pub struct SqsRedelivery {
+    client: Client,
+    url: String,
+}
+
+impl SqsRedelivery {
+    /// The queue of this address.
+    pub fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+}
+
+#[async_trait]
+impl Redelivery for SqsRedelivery {
+    async fn put_off(&self, receipt_handle: &str, wait: Duration) -> Result<(), PortError> {
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(wait.as_secs_f64().ceil() as i32)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| port_error(SERVICE, error))
     }
 }
 

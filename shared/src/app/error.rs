@@ -82,6 +82,14 @@ impl AppError {
         self.source.as_deref().map(|cause| crate::ports::chain(cause))
     }
 
+    /// When to try again, where whoever refused said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            ErrorKind::Throttled { retry_after } => retry_after,
+            _ => None,
+        }
+    }
+
     /// Whether trying again later can help.
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, ErrorKind::Throttled { .. } | ErrorKind::Unavailable)

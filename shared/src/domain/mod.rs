@@ -1,6 +1,7 @@
 //! Newtypes, state machines, mapping targets and comparison. Pure: no `async`, clock, randomness, environment,
 //! AWS or HTTP may enter here.
 
+pub mod back_off;
 pub mod changes;
 pub mod claim;
 pub mod connection;

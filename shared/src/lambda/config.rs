@@ -364,6 +364,8 @@ pub struct WebhookStep {
     pub catalog_table: String,
     /// Address of the queue of import steps.
     pub import_steps_queue: String,
+    /// Address of the queue of webhooks.
+    pub webhooks_queue: String,
     /// Prefix of the names of token secrets.
     pub install_secret_prefix: String,
     /// Name of the secret of our app.
@@ -381,6 +383,7 @@ impl WebhookStep {
         let runs_table = from.text("RUNS_TABLE");
         let catalog_table = from.text("CATALOG_TABLE");
         let import_steps_queue = from.text("IMPORT_STEPS_QUEUE");
+        let webhooks_queue = from.text("WEBHOOKS_QUEUE");
         let install_secret_prefix = from.text("INSTALL_SECRET_PREFIX");
         let app_secret_id = from.text("APP_SECRET_ID");
         let config = from.base_url("WEBHOOKS_BASE_URL").map(|webhooks_base_url| Self {
@@ -389,6 +392,7 @@ impl WebhookStep {
             runs_table,
             catalog_table,
             import_steps_queue,
+            webhooks_queue,
             install_secret_prefix,
             app_secret_id,
             webhooks_base_url,

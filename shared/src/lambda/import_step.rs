@@ -9,19 +9,25 @@ use lambda_runtime::LambdaEvent;
 use super::batch;
 use crate::adapters::sqs;
 use crate::app::import::{Disposition, ImportStep};
+use crate::ports::queue::Redelivery;
 
 /// Carries out a batch of steps; answers the ids of the messages that are to come again.
 pub async fn import_step(
     app: Arc<ImportStep>,
+    queue: Arc<dyn Redelivery>,
     event: LambdaEvent<SqsEvent>,
 ) -> Result<SqsBatchResponse, Infallible> {
     let (clock, metrics) = (app.clock.as_ref(), app.access.metrics.as_ref());
-    Ok(batch::each(event.payload, clock, metrics, async |record| carry_out(&app, record).await).await)
+    Ok(batch::each(event.payload, queue.as_ref(), clock, metrics, async |record| {
+        carry_out(&app, record).await
+    })
+    .await)
 }
 
 /// Serves batches until the environment ends.
-pub async fn serve(app: Arc<ImportStep>) -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::run(lambda_runtime::service_fn(move |event| import_step(app.clone(), event))).await
+pub async fn serve(app: Arc<ImportStep>, queue: Arc<dyn Redelivery>) -> Result<(), lambda_runtime::Error> {
+    let step = lambda_runtime::service_fn(move |event| import_step(app.clone(), queue.clone(), event));
+    lambda_runtime::run(step).await
 }
 
 async fn carry_out(app: &ImportStep, record: &SqsMessage) -> Disposition {

@@ -12,6 +12,7 @@ use crate::adapters::webhook_queue;
 use crate::app::error::AppError;
 use crate::app::import::Disposition;
 use crate::app::webhooks::{ReceiveWebhook, WebhookStep};
+use crate::ports::queue::Redelivery;
 
 /// The largest body that is read. What we subscribed to is a few hundred bytes; what an operator configured by hand may
 /// be whole products.
@@ -29,15 +30,18 @@ pub async fn webhooks(app: Arc<ReceiveWebhook>, call: Call) -> Result<Response, 
 /// Acts on a batch of messages; answers the ids of those that are to come again.
 pub async fn webhook_step(
     app: Arc<WebhookStep>,
+    queue: Arc<dyn Redelivery>,
     event: LambdaEvent<SqsEvent>,
 ) -> Result<SqsBatchResponse, Infallible> {
     let (clock, metrics) = (app.access.clock.as_ref(), app.access.metrics.as_ref());
-    Ok(batch::each(event.payload, clock, metrics, async |record| act(&app, record).await).await)
+    Ok(batch::each(event.payload, queue.as_ref(), clock, metrics, async |record| act(&app, record).await)
+        .await)
 }
 
 /// Serves batches until the environment ends.
-pub async fn serve(app: Arc<WebhookStep>) -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::run(lambda_runtime::service_fn(move |event| webhook_step(app.clone(), event))).await
+pub async fn serve(app: Arc<WebhookStep>, queue: Arc<dyn Redelivery>) -> Result<(), lambda_runtime::Error> {
+    let step = lambda_runtime::service_fn(move |event| webhook_step(app.clone(), queue.clone(), event));
+    lambda_runtime::run(step).await
 }
 
 async fn act(app: &WebhookStep, record: &SqsMessage) -> Disposition {

@@ -54,6 +54,14 @@ pub struct StepMessage {
     pub step: Step,
 }
 
+/// The queue that a batch of messages came from.
+#[async_trait]
+pub trait Redelivery: Send + Sync {
+    /// Lets a message that is in hand come again after `wait`, and not before. Where that fails it comes when the queue
+    /// thinks fit.
+    async fn put_off(&self, receipt_handle: &str, wait: Duration) -> Result<(), PortError>;
+}
+
 /// The queue of steps. Delivers at least once, in any order.
 #[async_trait]
 pub trait StepQueue: Send + Sync {

@@ -10,7 +10,7 @@ use super::clock::ManualClock;
 use super::faults::Faults;
 use crate::adapters::sqs;
 use crate::ports::PortError;
-use crate::ports::queue::{StepMessage, StepQueue};
+use crate::ports::queue::{Redelivery, StepMessage, StepQueue};
 use crate::ports::time::Clock as _;
 
 const SERVICE: &str = "queue";
@@ -115,6 +115,25 @@ impl FakeQueue {
     /// Loses everything that waits.
     pub fn clear(&self) {
         self.inner().waiting.clear();
+    }
+}
+
+/// Remembers what was put off, and for how long. Clones share it.
+#[derive(Clone, Default)]
+pub struct FakeRedelivery(Arc<Mutex<Vec<(String, Duration)>>>);
+
+impl FakeRedelivery {
+    /// Receipt handles and waits, in order.
+    pub fn all(&self) -> Vec<(String, Duration)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Redelivery for FakeRedelivery {
+    async fn put_off(&self, receipt_handle: &str, wait: Duration) -> Result<(), PortError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((receipt_handle.to_owned(), wait));
+        Ok(())
     }
 }
 

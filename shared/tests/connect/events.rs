@@ -77,7 +77,7 @@ async fn every_message_of_a_webhook_is_dealt_with_as_its_name_says() {
         let world = listening().await;
         let before = (world.stored("st-1"), world.vault.installs());
         let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), Context::default());
-        let answer = webhook_step(world.webhook_step(), event).await.unwrap();
+        let answer = webhook_step(world.webhook_step(), crate::uninstalled::queue(), event).await.unwrap();
         let again = answer.batch_item_failures.len();
         assert_eq!(again, usize::from(!name.starts_with("good")), "{name}");
         assert_eq!((world.stored("st-1"), world.vault.installs()), before, "{name} changed the connector");

@@ -8,6 +8,7 @@ use shared::app::webhooks::WebhookStep;
 use shared::domain::connection::{ConnectorState, HistoryAction, Reason};
 use shared::lambda::webhooks::webhook_step;
 use shared::testkit::faults::Fault;
+use shared::testkit::queue::FakeRedelivery;
 use url::Url;
 
 use crate::disconnect::importing;
@@ -28,11 +29,16 @@ impl World {
     }
 }
 
+/// The queue that the messages of a test come from.
+pub fn queue() -> Arc<FakeRedelivery> {
+    Arc::default()
+}
+
 /// Delivers one message to the step; true where it is done with it.
 pub async fn deliver(world: &World, body: &str) -> bool {
     let records = json!({"Records": [{"messageId": "m-1", "body": body}]});
     let event = LambdaEvent::new(serde_json::from_value(records).unwrap(), Context::default());
-    webhook_step(world.webhook_step(), event).await.unwrap().batch_item_failures.is_empty()
+    webhook_step(world.webhook_step(), queue(), event).await.unwrap().batch_item_failures.is_empty()
 }
 
 /// Posts, and returns what was put on the queue.
@@ -172,7 +178,7 @@ async fn what_is_no_message_of_ours_comes_again_and_costs_no_other() {
         {"messageId": "m-3"},
     ]});
     let event = LambdaEvent::new(serde_json::from_value(records).unwrap(), Context::default());
-    let answer = webhook_step(world.webhook_step(), event).await.unwrap();
+    let answer = webhook_step(world.webhook_step(), queue(), event).await.unwrap();
     let again: Vec<_> =
         answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
     assert_eq!(again, ["m-1", "m-3"]);
