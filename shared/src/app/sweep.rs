@@ -19,7 +19,7 @@ use super::error::AppError;
 use super::webhooks::subscribe;
 use crate::domain::connection::{ConnectorState, Method};
 use crate::domain::ids::InstallId;
-use crate::domain::run::RunState;
+use crate::domain::run::{Run, RunState};
 use crate::ports::loose::{CARE_EVERY, Due};
 use crate::ports::metrics::Metric;
 use crate::ports::queue::{Step, StepMessage, StepQueue};
@@ -29,6 +29,11 @@ use crate::ports::{Page, PortError, chain};
 
 /// A run whose header has not moved for so long is stalled.
 pub const STALLED_AFTER: Duration = Duration::from_secs(30 * 60);
+/// A run that has nothing on the queue, as far as its header says, is sent on after this: whoever should have done so
+/// has died on the way, and it was not a step, which would have come again.
+pub const UNSENT_AFTER: Duration = Duration::from_secs(5 * 60);
+/// A run that was sent on is not sent on again before this: the message has its own deliveries until then.
+const WAKE_AGAIN: Duration = Duration::from_secs(30 * 60);
 /// A connection that could not be looked after is tried again after this.
 const CARE_AGAIN: Duration = Duration::from_secs(60 * 60);
 /// A loose end that could not be tied up is tried again after this, and more rarely the longer it takes.
@@ -178,14 +183,15 @@ impl Sweep {
         Ok(Done::Cared)
     }
 
-    /// Sends stalled runs the message that makes them look again at what is left to do. Tells how many there are.
+    /// Sends runs that stand still the message that makes them look again at what is left to do. Tells how many of them
+    /// are stalled.
     async fn wake_stalled_runs(&self, until: Timestamp) -> u64 {
         let now = self.access.clock.now();
         let (mut stalled, mut oldest) = (0, Duration::ZERO);
         let mut cursor = None;
         // Page by page: runs that wait for a person hold their lock for days and must not hide those behind them.
         loop {
-            let page = self.runs.active_since(now - STALLED_AFTER, cursor, RUNS).await;
+            let page = self.runs.active_since(now - UNSENT_AFTER, cursor, RUNS).await;
             let page = page.unwrap_or_else(|error| {
                 tracing::error!(cause = chain(&error), "runs could not be looked for");
                 Page { items: Vec::new(), next: None }
@@ -213,11 +219,10 @@ impl Sweep {
         stalled
     }
 
-    /// Wakes a run if it is stalled; tells for how long it stood still.
+    /// Sends a run on if it stands still; tells for how long, where it is stalled.
     async fn wake(&self, active: &ActiveRun, now: Timestamp) -> Result<Option<Duration>, AppError> {
         let ActiveRun { store, provider, run: id } = active;
         let Some(mut run) = self.runs.load(store, *provider, id).await? else { return Ok(None) };
-        let still = Duration::try_from(now.duration_since(run.updated_at)).unwrap_or_default();
         if run.state == RunState::AwaitingDecision {
             // It waits for a person, who does not come: that is no fault of ours and counts as none.
             if run.give_up_waiting(now)? {
@@ -226,22 +231,39 @@ impl Sweep {
             }
             return Ok(None);
         }
-        if run.state.is_final() || still <= STALLED_AFTER {
+        let since = |then: Timestamp| Duration::try_from(now.duration_since(then)).unwrap_or_default();
+        let still = since(run.updated_at);
+        let stalled = (still > STALLED_AFTER).then_some(still);
+        let waits = still <= if run.handed_off { STALLED_AFTER } else { UNSENT_AFTER };
+        let woken = run.woken_at.is_some_and(|then| since(then) <= WAKE_AGAIN);
+        if run.state.is_final() || waits {
             return Ok(None);
+        }
+        if woken {
+            return Ok(stalled);
         }
         // Its messages may be lost: they are handed out anew. Those that are not find their receipts and do nothing.
         run.handed_off = false;
-        match self.runs.save(&mut run).await {
-            Ok(()) => {}
-            // It has moved in this very moment.
-            Err(PortError::Conflict) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        if !self.saved(&mut run).await? {
+            return Ok(None);
         }
         let message =
             StepMessage { store: store.clone(), provider: *provider, run: id.clone(), step: Step::Extract };
         self.queue.send(&[message], Duration::ZERO).await?;
+        // Noted once it is sent: a sweep that dies before this is made good by the next.
+        run.woken_at = Some(now);
+        self.saved(&mut run).await?;
         let duration_ms = u64::try_from(still.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(store.id = %store, run.id = %id, duration_ms, "woke a run that stood still");
-        Ok(Some(still))
+        Ok(stalled)
+    }
+
+    /// False where the run has moved in this very moment.
+    async fn saved(&self, run: &mut Run) -> Result<bool, AppError> {
+        match self.runs.save(run).await {
+            Ok(()) => Ok(true),
+            Err(PortError::Conflict) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -410,6 +410,8 @@ pub struct Run {
     pub handed_off: bool,
     /// How often the shop was asked whether it has collected; an older question is not asked again.
     pub poll_hop: u32,
+    /// When the sweeper last sent it on.
+    pub woken_at: Option<Timestamp>,
     /// When the current state began.
     pub state_since: Timestamp,
     /// The shop's own counts when extraction began.
@@ -485,6 +487,9 @@ pub struct PageSpan {
     pub last: u64,
     /// Number of entries.
     pub entries: u32,
+    /// The number it is stored under; its place among the pages where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
 }
 
 /// The proof that a chunk's effects of one phase are done. Written once, after them; counts come from these alone.
@@ -522,4 +527,11 @@ pub struct Receipt {
     pub stock: StockSides,
     /// The fields it was to change.
     pub changes: Changes,
+}
+
+impl Receipt {
+    /// The numbers that its pages are stored under, in order.
+    pub fn page_numbers(&self) -> Vec<u32> {
+        (0u32..).zip(&self.pages).map(|(at, span)| span.number.unwrap_or(at)).collect()
+    }
 }

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::faults::Faults;
 use crate::adapters::dynamodb::cursor::{Scope, refused};
 use crate::adapters::dynamodb::keys;
-use crate::adapters::dynamodb::units::{item_bytes, read_units, write_units};
+use crate::adapters::dynamodb::units::{Item, item_bytes, read_units, write_units};
+use crate::adapters::dynamodb::wire::s;
 use crate::adapters::dynamodb::wire_runs::{page_item, read_receipt, read_run, receipt_item, run_item};
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::run::{ChunkId, Cost, Phase, Receipt, Run};
@@ -22,7 +23,8 @@ type ReceiptKey = (StoreId, RunId, Phase, u32, ChunkId);
 
 #[derive(Default)]
 struct Inner {
-    runs: BTreeMap<(StoreId, ProviderId, RunId), Run>,
+    /// With the size of the item.
+    runs: BTreeMap<(StoreId, ProviderId, RunId), (Run, usize)>,
     locks: BTreeMap<(StoreId, ProviderId), RunId>,
     keys: BTreeMap<(StoreId, ProviderId, String), RunId>,
     receipts: BTreeMap<ReceiptKey, Receipt>,
@@ -54,7 +56,7 @@ impl FakeRuns {
 
     /// Every run, past all faults, by store and id.
     pub fn all(&self) -> Vec<Run> {
-        self.inner().runs.values().cloned().collect()
+        self.inner().runs.values().map(|(run, _)| run.clone()).collect()
     }
 
     /// Every receipt of a run, past all faults.
@@ -68,6 +70,42 @@ impl FakeRuns {
             .collect()
     }
 
+    /// Turns everything stored into what an earlier version would have stored: of headers and receipts these fields alone,
+    /// and pages of plans under their place instead of a number of their own.
+    pub fn as_written_before(&self, header: &[&str], receipt: &[&str]) -> Result<(), PortError> {
+        let mut inner = self.inner();
+        let inner = &mut *inner;
+        for (run, bytes) in inner.runs.values_mut() {
+            let mut item = run_item(run, run.revision)?;
+            only(&mut item, header)?;
+            *bytes = item_bytes(&item);
+            *run = read_run(&run.store, run.provider, &item)?;
+        }
+        for ((store, run, phase, generation, chunk), receipt_there) in &mut inner.receipts {
+            for (place, number) in (0u32..).zip(receipt_there.page_numbers()) {
+                let key = |number| PageKey {
+                    run: run.clone(),
+                    chunk: *chunk,
+                    generation: *generation,
+                    kind: PageKind::Plan,
+                    number,
+                };
+                if *phase == Phase::Plan
+                    && let Some(page) = inner.pages.remove(&(store.clone(), key(number)))
+                {
+                    inner.pages.insert((store.clone(), key(place)), page);
+                }
+            }
+            for span in &mut receipt_there.pages {
+                span.number = None;
+            }
+            let mut item = receipt_item(store, run, receipt_there, Timestamp::UNIX_EPOCH)?;
+            only(&mut item, receipt)?;
+            *receipt_there = read_receipt(&item)?;
+        }
+        Ok(())
+    }
+
     /// The pages of a run, past all faults.
     pub fn pages_of(&self, run: &RunId, kind: PageKind) -> Vec<(PageKey, Vec<u8>)> {
         let inner = self.inner();
@@ -79,7 +117,7 @@ impl FakeRuns {
     pub fn dump(&self) -> String {
         let inner = self.inner();
         let mut text = String::new();
-        for run in inner.runs.values() {
+        for (run, _) in inner.runs.values() {
             text.push_str(&run_item(run, run.revision).map_or_else(
                 |e| e.to_string(),
                 // An item has no order of its own; two dumps of the same runs must be equal.
@@ -92,6 +130,17 @@ impl FakeRuns {
         }
         text
     }
+}
+
+/// Takes everything else out of the document of an item.
+fn only(item: &mut Item, fields: &[&str]) -> Result<(), PortError> {
+    let odd = || PortError::Malformed { what: "item", why: "it holds no document".to_owned() };
+    let doc = item.get("doc").and_then(|doc| doc.as_s().ok()).ok_or_else(odd)?;
+    let mut doc: serde_json::Map<String, serde_json::Value> = serde_json::from_str(doc).map_err(|_| odd())?;
+    doc.retain(|field, _| fields.contains(&field.as_str()));
+    let doc = serde_json::to_string(&doc).map_err(|_| odd())?;
+    item.insert("doc".to_owned(), s(doc));
+    Ok(())
 }
 
 fn written(units: u64) -> Cost {
@@ -129,7 +178,7 @@ impl RunStore for FakeRuns {
             }
             let (stored, bytes) = through_table(run, run.revision)?;
             inner.spent.add(written(2 * (write_units(bytes) + 1 + u64::from(key.is_some()))));
-            inner.runs.insert(place, stored);
+            inner.runs.insert(place, (stored, bytes));
             inner.locks.insert(lock, run.id.clone());
             if let Some(key) = key {
                 inner.keys.insert(key, run.id.clone());
@@ -161,11 +210,8 @@ impl RunStore for FakeRuns {
         let load = || {
             let mut inner = self.inner();
             let found = inner.runs.get(&(store.clone(), provider, run.clone())).cloned();
-            let bytes = found
-                .as_ref()
-                .map_or(Ok(0), |run| through_table(run, run.revision).map(|(_, bytes)| bytes))?;
-            inner.spent.add(read(bytes));
-            Ok(found)
+            inner.spent.add(read(found.as_ref().map_or(0, |(_, bytes)| *bytes)));
+            Ok(found.map(|(run, _)| run))
         };
         self.faults.port(SERVICE, "runs.load", load).await
     }
@@ -175,12 +221,12 @@ impl RunStore for FakeRuns {
         let save = || {
             let mut inner = self.inner();
             let place = (changed.store.clone(), changed.provider, changed.id.clone());
-            if inner.runs.get(&place).is_none_or(|stored| stored.revision != changed.revision) {
+            if inner.runs.get(&place).is_none_or(|(stored, _)| stored.revision != changed.revision) {
                 return Err(PortError::Conflict);
             }
             let (stored, bytes) = through_table(changed, changed.revision + 1)?;
             inner.spent.add(written(write_units(bytes)));
-            inner.runs.insert(place, stored);
+            inner.runs.insert(place, (stored, bytes));
             let lock = (changed.store.clone(), changed.provider);
             if changed.state.is_final() && inner.locks.get(&lock) == Some(&changed.id) {
                 inner.locks.remove(&lock);
@@ -209,7 +255,8 @@ impl RunStore for FakeRuns {
             let mut runs = inner.runs.iter().rev().filter(|((of, at, id), _)| {
                 of == store && *at == provider && before.as_ref().is_none_or(|before| id < before)
             });
-            let items: Vec<Run> = runs.by_ref().take(limit as usize).map(|(_, run)| run.clone()).collect();
+            let items: Vec<Run> =
+                runs.by_ref().take(limit as usize).map(|(_, (run, _))| run.clone()).collect();
             let more = runs.next().is_some();
             let next = items.last().filter(|_| more).map(|run| scope.encode(run.id.as_str()));
             Ok(Page { items, next })
@@ -235,7 +282,7 @@ impl RunStore for FakeRuns {
                 .iter()
                 .filter_map(|((store, provider), run)| {
                     let place = (store.clone(), *provider, run.clone());
-                    let began = inner.runs.get(&place)?.created_at;
+                    let began = inner.runs.get(&place)?.0.created_at;
                     let active = ActiveRun { store: store.clone(), provider: *provider, run: run.clone() };
                     (began.as_second() < before.as_second())
                         .then_some((keys::active(store, run, began).sk, active))
@@ -258,12 +305,14 @@ impl RunStore for FakeRuns {
         receipt: &Receipt,
         cost: &mut Cost,
     ) -> Result<bool, PortError> {
+        // What a call that was made again costs is what the answer says that is seen.
+        let mut seen = Cost::default();
         let put = || {
             let mut inner = self.inner();
             let item = receipt_item(store, run, receipt, Timestamp::UNIX_EPOCH)?;
             let spent = written(write_units(item_bytes(&item)));
             inner.spent.add(spent);
-            cost.add(spent);
+            seen = spent;
             let place = (store.clone(), run.clone(), receipt.phase, receipt.generation, receipt.chunk);
             if inner.receipts.contains_key(&place) {
                 return Ok(false);
@@ -271,7 +320,9 @@ impl RunStore for FakeRuns {
             inner.receipts.insert(place, read_receipt(&item)?);
             Ok(true)
         };
-        self.faults.port(SERVICE, "runs.put_receipt", put).await
+        let answer = self.faults.port(SERVICE, "runs.put_receipt", put).await;
+        cost.add(seen);
+        answer
     }
 
     async fn receipts(
@@ -315,19 +366,23 @@ impl RunStore for FakeRuns {
         keep_first: bool,
         cost: &mut Cost,
     ) -> Result<(), PortError> {
+        // What a call that was made again costs is what the answer says that is seen.
+        let mut seen = Cost::default();
         let put = || {
             let mut inner = self.inner();
             let item = page_item(store, key, bytes.clone(), Timestamp::UNIX_EPOCH)?;
             let spent = written(write_units(item_bytes(&item)));
             inner.spent.add(spent);
-            cost.add(spent);
+            seen = spent;
             let place = (store.clone(), key.clone());
             if !(keep_first && inner.pages.contains_key(&place)) {
-                inner.pages.insert(place, bytes);
+                inner.pages.insert(place, bytes.clone());
             }
             Ok(())
         };
-        self.faults.port(SERVICE, "runs.put_page", put).await
+        let answer = self.faults.port(SERVICE, "runs.put_page", put).await;
+        cost.add(seen);
+        answer
     }
 
     async fn page(
@@ -336,6 +391,8 @@ impl RunStore for FakeRuns {
         key: &PageKey,
         cost: &mut Cost,
     ) -> Result<Option<Vec<u8>>, PortError> {
+        // What a call that was made again costs is what the answer says that is seen.
+        let mut seen = Cost::default();
         let get = || {
             let mut inner = self.inner();
             let found = inner.pages.get(&(store.clone(), key.clone())).cloned();
@@ -343,9 +400,11 @@ impl RunStore for FakeRuns {
                 found.clone().map(|bytes| page_item(store, key, bytes, Timestamp::UNIX_EPOCH)).transpose()?;
             let spent = read(item.as_ref().map_or(0, item_bytes));
             inner.spent.add(spent);
-            cost.add(spent);
+            seen = spent;
             Ok(found)
         };
-        self.faults.port(SERVICE, "runs.page", get).await
+        let answer = self.faults.port(SERVICE, "runs.page", get).await;
+        cost.add(seen);
+        answer
     }
 }

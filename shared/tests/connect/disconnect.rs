@@ -48,6 +48,7 @@ pub async fn importing() -> World {
         generation: 0,
         stage: 0,
         poll_hop: 0,
+        woken_at: None,
         options: Default::default(),
         mass_missing: None,
         decisions: Default::default(),

@@ -320,17 +320,35 @@ async fn a_run_that_stands_still_is_told_and_handed_out_anew() {
     let sent: Vec<_> = world.queue.waiting().into_iter().map(|waiting| waiting.message).collect();
     assert_eq!(sent.len(), 1);
     assert_eq!((&sent[0].store, &sent[0].run, &sent[0].step), (&store("st-1"), &id, &Step::Extract));
-    // Until it moves it stays one, and is handed out again; then it is none.
+    // Until it moves it stays one, and its message is left half an hour to get through; then it is handed out again.
     world.later(300);
     assert_eq!(world.sweep().await["stalled_runs"], 1);
+    assert_eq!(world.queue.waiting().len(), 1);
+    world.later(1_501);
+    assert_eq!(world.sweep().await["stalled_runs"], 1);
+    assert_eq!(world.queue.waiting().len(), 2);
     let mut run = world.runs.load(&store("st-1"), PROVIDER, &id).await.unwrap().unwrap();
-    run.updated_at += Duration::from_secs(2_101);
+    run.updated_at += Duration::from_secs(3_602);
     world.runs.save(&mut run).await.unwrap();
     assert_eq!(world.sweep().await["stalled_runs"], 0);
     world.later(10_000);
     run.state = RunState::Cancelled;
     world.runs.save(&mut run).await.unwrap();
     assert_eq!(world.sweep().await["stalled_runs"], 0);
+}
+
+#[tokio::test]
+async fn a_run_that_nobody_sent_on_is_sent_on_after_five_minutes_and_is_not_stalled() {
+    for (handed_off, after, sent) in [(false, 300, 0), (false, 301, 1), (true, 301, 0), (true, 1_801, 1)] {
+        let world = importing().await;
+        let mut run = world.runs.all()[0].clone();
+        run.handed_off = handed_off;
+        world.runs.save(&mut run).await.unwrap();
+        world.later(after);
+        let stalled = world.sweep().await["stalled_runs"] == 1;
+        assert_eq!(stalled, after > 1_800, "{handed_off}, {after} s");
+        assert_eq!(world.queue.waiting().len(), sent, "{handed_off}, {after} s");
+    }
 }
 
 #[tokio::test]

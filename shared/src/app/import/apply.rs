@@ -90,7 +90,7 @@ impl ImportStep {
         let mut tally = Tally::default();
         let mut results = EntryWriter::new(place, PageKind::Result);
         let mut entries: HashMap<_, PlanEntry> = HashMap::new();
-        for entry in self.missing_entries(run, chunk, plan.pages.len() as u32, &mut tally.cost).await? {
+        for entry in self.missing_entries(run, chunk, &plan, &mut tally.cost).await? {
             entries.insert((entry.kind, entry.external_id), entry);
         }
         super::brake::leave(run, &mut entries, &mut results, &mut tally.cost).await?;

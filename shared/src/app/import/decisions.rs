@@ -163,7 +163,7 @@ impl Imports {
                 chunk: receipt.chunk,
                 generation: run.generation,
             };
-            for (number, span) in (0u32..).zip(&receipt.pages) {
+            for (number, span) in receipt.page_numbers().into_iter().zip(&receipt.pages) {
                 if !named.iter().any(|(_, id)| (span.first..=span.last).contains(id)) {
                     continue;
                 }

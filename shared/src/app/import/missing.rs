@@ -186,11 +186,11 @@ impl ImportStep {
         &self,
         run: &Run,
         chunk: ChunkId,
-        pages: u32,
+        plan: &Receipt,
         cost: &mut Cost,
     ) -> Result<Vec<PlanEntry>, StepError> {
         let mut entries = Vec::new();
-        for number in 0..pages {
+        for number in plan.page_numbers() {
             entries.extend(self.place(run, chunk).entries(PageKind::Plan, number, cost).await?);
         }
         Ok(entries)

@@ -2,7 +2,7 @@
 //! checksummed series of segments.
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::domain::drift::DriftRow;
 use crate::domain::ids::{RunId, StoreId};
@@ -269,7 +269,7 @@ impl<'a> EntryWriter<'a> {
         serde_json::to_writer(&mut self.buffer, entry).map_err(|e| malformed("plan entry", e))?;
         self.buffer.push(b'\n');
         let id = entry.external_id;
-        let span = self.span.get_or_insert(PageSpan { first: id, last: id, entries: 0 });
+        let span = self.span.get_or_insert(PageSpan { first: id, last: id, entries: 0, number: None });
         span.first = span.first.min(id);
         span.last = span.last.max(id);
         span.entries += 1;
@@ -277,9 +277,16 @@ impl<'a> EntryWriter<'a> {
     }
 
     async fn flush(&mut self, cost: &mut Cost) -> Result<(), PortError> {
-        if let Some(span) = self.span.take() {
+        if let Some(mut span) = self.span.take() {
             let bytes = std::mem::take(&mut self.buffer);
-            self.chunk.put(self.kind, self.pages.len() as u32, bytes, false, cost).await?;
+            let mut number = self.pages.len() as u32;
+            if self.kind == PageKind::Plan {
+                // Under a number of its content: an attempt that stood still and wakes up when the plan has been carried
+                // out decides otherwise, and must not overwrite what its receipt, which comes too late, does not name.
+                number = xxh3_64_with_seed(&bytes, u64::from(number)) as u32;
+                span.number = Some(number);
+            }
+            self.chunk.put(self.kind, number, bytes, false, cost).await?;
             self.pages.push(span);
         }
         Ok(())

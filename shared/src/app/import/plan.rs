@@ -472,7 +472,7 @@ impl PreviewPlan {
         let pages = &mut self.pages;
         let mut found = HashMap::new();
         for receipt in receipts {
-            for (number, span) in (0u32..).zip(&receipt.pages) {
+            for (number, span) in receipt.page_numbers().into_iter().zip(&receipt.pages) {
                 let meets = |key: &RecordKey| (span.first..=span.last).contains(&key.external_id);
                 if !keys.iter().any(meets) {
                     continue;

@@ -101,12 +101,12 @@ impl Imports {
         run: &Run,
         receipt: &Receipt,
         done: Option<&Receipt>,
-        number: u32,
+        at: u32,
     ) -> Result<Vec<PlanEntry>, AppError> {
         let mut cost = Cost::default();
         let place = self.place(run, receipt.chunk);
         if run.kind == RunKind::Undo {
-            return Ok(place.entries(PageKind::Result, number, &mut cost).await?);
+            return Ok(place.entries(PageKind::Result, at, &mut cost).await?);
         }
         let mut results: HashMap<(Kind, u64), PlanEntry> = HashMap::new();
         for page in 0..done.map_or(0, |done| done.result_pages) {
@@ -114,6 +114,7 @@ impl Imports {
                 results.insert((entry.kind, entry.external_id), entry);
             }
         }
+        let number = receipt.page_numbers().get(at as usize).copied().unwrap_or(at);
         let mut entries = place.entries(PageKind::Plan, number, &mut cost).await?;
         for entry in &mut entries {
             if let Some(result) = results.remove(&(entry.kind, entry.external_id)) {

@@ -107,9 +107,11 @@ impl ImportStep {
             let receipts = self.runs.receipts(&run.store, of_run, phase, failed.generation).await?;
             for receipt in receipts.iter().filter(|receipt| passing(receipt) > 0) {
                 let place = self.place(&failed, receipt.chunk);
-                let pages =
-                    if phase == Phase::Plan { receipt.pages.len() as u32 } else { receipt.result_pages };
-                for page in 0..pages {
+                let pages = match phase {
+                    Phase::Plan => receipt.page_numbers(),
+                    Phase::Apply => (0..receipt.result_pages).collect(),
+                };
+                for page in pages {
                     let entries = place.entries(kind, page, &mut cost).await?;
                     records.extend(entries.iter().filter(|e| is_passing(e)).map(|e| (e.kind, e.external_id)));
                 }

@@ -91,7 +91,9 @@ async fn the_same_key_begins_one_run(runs: &dyn RunStore) -> Checked {
     first.state = RunState::Failed;
     runs.save(&mut first).await?;
     let late = samples::run(&store, 9);
-    assert_eq!(runs.begin(&late, Some("key ✓")).await?, Began::Before(first.id));
+    assert_eq!(runs.begin(&late, Some("key ✓")).await?, Began::Before(first.id.clone()));
+    assert_eq!(runs.begun(&late.store, late.provider, "key ✓").await?, Some(first.id));
+    assert_eq!(runs.begun(&late.store, late.provider, "another key").await?, None);
     assert_eq!(runs.begin(&late, Some("another key")).await?, Began::New);
     Ok(())
 }
