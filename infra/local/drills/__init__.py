@@ -70,6 +70,7 @@ def models(current: Step, tier: str) -> list[dict]:
 
 DRILLS = [
     Drill("D9", "attacks on connecting, 18 families", tests("attacks")),
+    Drill("imports", "D1 a fault at every call of an import, D4 bad shop, D5 outage", tests("drill_imports")),
     Drill("D3", "refresh storm", tests("drill_refresh")),
     Drill("models", "exhaustive models of refresh, connect, completion", models),
     Drill("agreement", "our verdict and that of Shopify's library", own("agreement")),
@@ -78,7 +79,7 @@ DRILLS = [
     Drill("stack", "D2 tenants, IAM, webhooks, D6 secrets on the deployed stack", own("stack-drills")),
 ]
 # What a drill says under other names than its own.
-PARTS = {"stack": ("D2", "iam", "webhooks", "D6")}
+PARTS = {"imports": ("D1", "D4", "D5"), "stack": ("D2", "iam", "webhooks", "D6")}
 
 
 def merge(lines: list[dict]) -> dict[str, dict]:

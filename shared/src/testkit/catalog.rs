@@ -174,8 +174,9 @@ impl FakeCatalog {
         lines.into_iter().map(|(_, line)| line + "\n").collect()
     }
 
-    fn spend(inner: &mut Inner, cost: &mut Cost, spent: Cost) {
-        cost.add(spent);
+    /// What a call that is made again tells of its cost is what the answer says that is seen.
+    fn spend(inner: &mut Inner, seen: &mut Cost, spent: Cost) {
+        *seen = spent;
         inner.spent.add(spent);
     }
 }
@@ -232,6 +233,7 @@ impl Catalog for FakeCatalog {
         consistent: bool,
         cost: &mut Cost,
     ) -> Result<Vec<Option<StoredRecord>>, PortError> {
+        let mut seen = Cost::default();
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -243,11 +245,13 @@ impl Catalog for FakeCatalog {
                 inner.entries.get(place).map_or(read_units(0, consistent), |entry| entry.read(consistent))
             });
             let spent = Cost { read_units: units.sum(), ..Cost::default() };
-            Self::spend(&mut inner, cost, spent);
+            Self::spend(&mut inner, &mut seen, spent);
             let found = places.iter().map(|place| inner.entries.get(place));
             Ok(found.map(|entry| entry.map(|entry| entry.record.clone())).collect())
         };
-        self.faults.port(SERVICE, "catalog.get", read).await
+        let answer = self.faults.port(SERVICE, "catalog.get", read).await;
+        cost.add(seen);
+        answer
     }
 
     async fn put(
@@ -257,6 +261,7 @@ impl Catalog for FakeCatalog {
         expect: Expect,
         cost: &mut Cost,
     ) -> Result<(), PortError> {
+        let mut seen = Cost::default();
         let write = || {
             let (encoded, entry) = sized(store, record)?;
             let mut inner = self.inner();
@@ -271,18 +276,20 @@ impl Catalog for FakeCatalog {
                 // The pages were written before the condition failed, and are deleted again.
                 let pages = 2 * entry.page_units;
                 let units = write_units(entry.root_bytes) + pages;
-                Self::spend(&mut inner, cost, Cost { write_units: units, ..Cost::default() });
+                Self::spend(&mut inner, &mut seen, Cost { write_units: units, ..Cost::default() });
                 return Err(PortError::Conflict);
             }
             let old_pages = before.map_or(0, |before| before.page_units);
             let units =
                 encoded.root_units(before.map(|before| before.root_bytes)) + entry.page_units + old_pages;
             let spent = Cost { catalogue_writes: 1, write_units: units, ..Cost::default() };
-            Self::spend(&mut inner, cost, spent);
+            Self::spend(&mut inner, &mut seen, spent);
             inner.entries.insert(at, entry);
             Ok(())
         };
-        self.faults.port(SERVICE, "catalog.put", write).await
+        let answer = self.faults.port(SERVICE, "catalog.put", write).await;
+        cost.add(seen);
+        answer
     }
 
     async fn delete(
@@ -292,22 +299,25 @@ impl Catalog for FakeCatalog {
         version: u64,
         cost: &mut Cost,
     ) -> Result<(), PortError> {
+        let mut seen = Cost::default();
         let write = || {
             let mut inner = self.inner();
             let at = place(store, key);
             let before = inner.entries.get(&at).filter(|before| before.record.version == version);
             let Some(before) = before else {
-                Self::spend(&mut inner, cost, Cost { write_units: 1, ..Cost::default() });
+                Self::spend(&mut inner, &mut seen, Cost { write_units: 1, ..Cost::default() });
                 return Err(PortError::Conflict);
             };
             let index = u64::from(keys::indexed(key.kind));
             let units = write_units(before.root_bytes) + index + before.page_units;
             let spent = Cost { catalogue_writes: 1, write_units: units, ..Cost::default() };
-            Self::spend(&mut inner, cost, spent);
+            Self::spend(&mut inner, &mut seen, spent);
             inner.entries.remove(&at);
             Ok(())
         };
-        self.faults.port(SERVICE, "catalog.delete", write).await
+        let answer = self.faults.port(SERVICE, "catalog.delete", write).await;
+        cost.add(seen);
+        answer
     }
 
     async fn external_ids(
@@ -318,11 +328,12 @@ impl Catalog for FakeCatalog {
         cursor: Option<String>,
         cost: &mut Cost,
     ) -> Result<Page<u64>, PortError> {
+        let mut seen = Cost::default();
         let scope = external_scope(store, source, kind);
         let after = cursor.map(|cursor| scope.decode(&cursor)).transpose()?;
         let read = || {
             let mut inner = self.inner();
-            let after: Option<u64> = after.and_then(|after| after.parse().ok());
+            let after: Option<u64> = after.as_ref().and_then(|after| after.parse().ok());
             let mut ids: Vec<u64> = inner
                 .entries
                 .iter()
@@ -336,11 +347,13 @@ impl Catalog for FakeCatalog {
             let more = ids.len() > IDS_PER_PAGE;
             ids.truncate(IDS_PER_PAGE);
             let spent = Cost { read_units: read_units(ids.len() * 200, false), ..Cost::default() };
-            Self::spend(&mut inner, cost, spent);
+            Self::spend(&mut inner, &mut seen, spent);
             let next = ids.last().filter(|_| more).map(|last| scope.encode(&last.to_string()));
             Ok(Page { items: ids, next })
         };
-        self.faults.port(SERVICE, "catalog.external_ids", read).await
+        let answer = self.faults.port(SERVICE, "catalog.external_ids", read).await;
+        cost.add(seen);
+        answer
     }
 
     async fn list(

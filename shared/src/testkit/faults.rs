@@ -23,6 +23,9 @@ pub enum Fault {
     CrashBefore,
     /// The caller dies after it took effect: its answer is lost and every later call fails without effect.
     CrashAfter,
+    /// Its answer is lost and it is made again at once, as clients of our services do: the caller sees what the second
+    /// met, which may be its own first. Calls of a shop are not made again: its answer is lost.
+    Twice,
     /// The caller stands still before it until [`Faults::thaw`], while others go on; then it takes effect, late.
     /// Only fakes whose calls go through [`Faults::port`] or [`Faults::run`] can stand still.
     Freeze,
@@ -30,10 +33,11 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::FailBefore,
         Self::FailAfter,
         Self::Throttle,
+        Self::Twice,
         Self::CrashBefore,
         Self::CrashAfter,
         Self::Freeze,
@@ -46,6 +50,10 @@ struct Inner {
     plan: BTreeMap<usize, Fault>,
     struck: usize,
     dead: bool,
+    /// Whether a call of the dead fails or never returns.
+    halts: bool,
+    /// Services, by how the names of their calls begin, that do not answer at all.
+    down: &'static [&'static str],
     frozen: usize,
     /// Calls after which nobody is believed to get on any more; any number where there is none.
     most: Option<usize>,
@@ -96,6 +104,11 @@ impl Faults {
         self.inner().calls.clone()
     }
 
+    /// How many calls were made so far.
+    pub fn made(&self) -> usize {
+        self.inner().calls.len()
+    }
+
     /// How often a call was made.
     pub fn count(&self, name: &str) -> usize {
         self.inner().calls.iter().filter(|call| **call == name).count()
@@ -130,7 +143,7 @@ impl Faults {
     /// Forgets the calls and the plan; the next process starts.
     pub fn revive(&self) {
         let mut inner = self.inner();
-        *inner = Inner { most: inner.most, ..Inner::default() };
+        *inner = Inner { most: inner.most, halts: inner.halts, ..Inner::default() };
     }
 
     /// The call after so many fails its test: time that moves only while everyone waits does not end a caller that
@@ -148,6 +161,9 @@ impl Faults {
         let number = inner.calls.len();
         assert!(inner.most.is_none_or(|most| number < most), "{number} calls and no end: {name} again");
         inner.calls.push(name);
+        if inner.down.iter().any(|service| name.starts_with(service)) {
+            return Some(Some(Fault::FailBefore));
+        }
         let fault = inner.plan.get(&number).copied();
         inner.struck += usize::from(fault.is_some());
         match fault {
@@ -156,6 +172,17 @@ impl Faults {
             _ => {}
         }
         Some(fault)
+    }
+
+    /// From now on a caller that dies stops where it is, as a process does: its call never returns. Whoever polls it sees
+    /// [`Faults::is_dead`] and drops it.
+    pub fn halt_the_dead(&self) {
+        self.inner().halts = true;
+    }
+
+    /// From now on no service answers whose calls have a name that begins with one of these.
+    pub fn black_out(&self, services: &'static [&'static str]) {
+        self.inner().down = services;
     }
 
     /// Makes a call: `effect` happens or not, and the caller sees its result or `lost`. Cannot stand still.
@@ -179,8 +206,11 @@ impl Faults {
         lost: impl Fn() -> E,
         effect: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let Some(fault) = self.enter(name).await else { return Err(lost()) };
-        Self::strike(fault, lost, effect)
+        let answer = match self.enter(name).await {
+            None => Err(lost()),
+            Some(fault) => Self::strike(fault, lost, effect),
+        };
+        self.answer(answer).await
     }
 
     /// Makes a call of a service of ours: lost answers and throttling come as its errors.
@@ -188,14 +218,19 @@ impl Faults {
         &self,
         service: &'static str,
         name: &'static str,
-        effect: impl FnOnce() -> Result<T, PortError>,
+        mut effect: impl FnMut() -> Result<T, PortError>,
     ) -> Result<T, PortError> {
         let lost = || PortError::Unavailable { service, source: None };
-        match self.enter(name).await {
+        let answer = match self.enter(name).await {
             None => Err(lost()),
             Some(Some(Fault::Throttle)) => Err(PortError::Throttled { service, retry_after: None }),
+            Some(Some(Fault::Twice)) => {
+                let _ = effect();
+                effect()
+            }
             Some(fault) => Self::strike(fault, lost, effect),
-        }
+        };
+        self.answer(answer).await
     }
 
     async fn enter(&self, name: &'static str) -> Option<Option<Fault>> {
@@ -209,6 +244,17 @@ impl Faults {
         Some(fault)
     }
 
+    async fn answer<T, E>(&self, answer: Result<T, E>) -> Result<T, E> {
+        let stops = {
+            let inner = self.inner();
+            inner.dead && inner.halts
+        };
+        if stops {
+            std::future::pending::<()>().await;
+        }
+        answer
+    }
+
     fn strike<T, E>(
         fault: Option<Fault>,
         lost: impl Fn() -> E,
@@ -217,7 +263,7 @@ impl Faults {
         match fault {
             None | Some(Fault::Freeze) => effect(),
             Some(Fault::FailBefore | Fault::Throttle | Fault::CrashBefore) => Err(lost()),
-            Some(Fault::FailAfter | Fault::CrashAfter) => {
+            Some(Fault::FailAfter | Fault::Twice | Fault::CrashAfter) => {
                 let _ = effect();
                 Err(lost())
             }
@@ -228,6 +274,8 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+
+    use futures::FutureExt as _;
 
     use super::*;
 
@@ -249,6 +297,7 @@ mod tests {
             (Fault::FailBefore, [true, false, true], 2),
             (Fault::FailAfter, [true, false, true], 3),
             (Fault::Throttle, [true, false, true], 2),
+            (Fault::Twice, [true, true, true], 4),
             (Fault::CrashBefore, [true, false, false], 1),
             (Fault::CrashAfter, [true, false, false], 2),
         ] {
@@ -257,6 +306,32 @@ mod tests {
             assert_eq!(three(&faults, &seen).await, worked, "{fault:?}");
             assert_eq!(seen.get(), effects, "{fault:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_dead_stop_where_they_are() {
+        let (faults, effects) = (Faults::default(), Cell::new(0));
+        faults.halt_the_dead();
+        faults.at(1, Fault::CrashAfter);
+        assert_eq!(three(&faults, &effects).now_or_never(), None);
+        // The first pauses to let others go, before the call.
+        let mut dies = std::pin::pin!(three(&faults, &effects));
+        while !faults.is_dead() {
+            assert!(dies.as_mut().now_or_never().is_none());
+        }
+        assert!(dies.as_mut().now_or_never().is_none());
+        faults.restart();
+        assert_eq!(three(&faults, &effects).await, [true; 3]);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_down_does_not_answer_and_others_do() {
+        let (faults, effects) = (Faults::default(), Cell::new(0));
+        faults.black_out(&["t.", "u."]);
+        assert_eq!(three(&faults, &effects).await, [false; 3]);
+        faults.black_out(&["u."]);
+        assert_eq!(three(&faults, &effects).await, [true; 3]);
+        assert_eq!(effects.get(), 3);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::bad_shop::{BadShop, Mood};
 use super::connect_shop::FakeShop;
 use super::faults::Faults;
 use crate::domain::record::{Child, Kind, Record, Resource};
@@ -44,6 +45,7 @@ struct Inner {
     /// By handle: what is in it, how often it was looked at, its number.
     files: BTreeMap<String, (Vec<SourceItem>, u32, usize)>,
     letdown: Letdown,
+    bad: Option<Arc<BadShop>>,
 }
 
 /// The catalogue. Clones share it.
@@ -86,6 +88,16 @@ impl FakeSource {
         self.inner().letdown = letdown;
     }
 
+    /// From now on the shop has this bad day.
+    pub fn have_a_bad_day(&self, bad: Arc<BadShop>) {
+        self.inner().bad = Some(bad);
+    }
+
+    fn mood(&self, file: bool) -> Result<Mood, ProviderError> {
+        let bad = self.inner().bad.clone();
+        bad.map_or(Ok(Mood::Answers), |bad| bad.meets(file))
+    }
+
     /// Number of objects that should land, by resource.
     pub fn counts(&self) -> BTreeMap<Resource, u64> {
         let mut counts = BTreeMap::new();
@@ -103,19 +115,28 @@ impl FakeSource {
         counts
     }
 
-    fn call<T>(
+    async fn call<T>(
         &self,
         name: &'static str,
         access: &ShopAccess,
         effect: impl FnOnce() -> Result<T, ProviderError>,
     ) -> Result<T, ProviderError> {
-        let lost = || ProviderError::Unavailable { source: None };
-        self.faults.call(name, lost, || self.shop.admit(access).and_then(|()| effect()))
+        let call = || {
+            let mood = self.mood(false)?;
+            let answer = self.shop.admit(access).and_then(|()| effect());
+            // What was cut cannot be read, and is as good as lost.
+            if mood == Mood::Answers { answer } else { Err(lost()) }
+        };
+        self.faults.run(name, lost, call).await
     }
 }
 
 fn levels(item: &SourceItem) -> impl Iterator<Item = &Child> {
     item.records.iter().filter(|(kind, _)| *kind == Kind::Stock).flat_map(|(_, record)| &record.children[0])
+}
+
+fn lost() -> ProviderError {
+    ProviderError::Unavailable { source: None }
 }
 
 fn lines(item: &SourceItem) -> u64 {
@@ -160,12 +181,14 @@ impl Extract for FakeSource {
                 .map(|resource| (resource, counts.get(&resource).copied().unwrap_or(0)))
                 .collect())
         })
+        .await
     }
 
     async fn locations(&self, access: &ShopAccess) -> Result<Vec<SourceItem>, ProviderError> {
         self.call("locations", access, || {
             Ok(self.inner().items.entry(Feed::Locations).or_default().values().cloned().collect())
         })
+        .await
     }
 
     /// There is no clock here: what changed is what is not as the last file has it.
@@ -190,6 +213,7 @@ impl Extract for FakeSource {
                 changed.map(|(product, level)| ChangedLevel { product, level: level.clone() }).collect();
             Ok(ChangedLevels { levels, whole: true })
         })
+        .await
     }
 
     async fn start_feed(
@@ -209,6 +233,7 @@ impl Extract for FakeSource {
             inner.files.insert(handle.clone(), (items, 0, number));
             Ok(handle)
         })
+        .await
     }
 
     async fn feed_status(&self, access: &ShopAccess, handle: &str) -> Result<FeedStatus, ProviderError> {
@@ -230,10 +255,11 @@ impl Extract for FakeSource {
                 FeedStatus::Ready { file: (roots > 0).then_some(file), objects, roots }
             })
         })
+        .await
     }
 
     async fn cancel_feed(&self, access: &ShopAccess, _: &str) -> Result<(), ProviderError> {
-        self.call("cancel_feed", access, || Ok(()))
+        self.call("cancel_feed", access, || Ok(())).await
     }
 
     async fn open_range(
@@ -244,8 +270,8 @@ impl Extract for FakeSource {
         joined: bool,
         _: &MapContext,
     ) -> Result<Box<dyn RangeReader>, ProviderError> {
-        let lost = || ProviderError::Unavailable { source: None };
-        self.faults.call("open_range", lost, || {
+        let open = || {
+            let mood = self.mood(true)?;
             let inner = self.inner();
             if inner.letdown.expired {
                 return Err(ProviderError::ResultExpired);
@@ -263,20 +289,35 @@ impl Extract for FakeSource {
                 orphans: u64::from(inner.letdown.ungrouped && !joined),
                 ..RangeTally::default()
             };
-            Ok(Box::new(FakeReader { items: chosen.into_iter(), tally }) as Box<dyn RangeReader>)
-        })
+            let cut_after = (mood == Mood::Cuts).then_some(chosen.len() / 2);
+            let faults = self.faults.clone();
+            let reader = FakeReader { items: chosen.into_iter(), tally, cut_after, faults };
+            if mood == Mood::Loses { Err(lost()) } else { Ok(Box::new(reader) as Box<dyn RangeReader>) }
+        };
+        self.faults.run("open_range", lost, open).await
     }
 }
 
 struct FakeReader {
     items: std::vec::IntoIter<SourceItem>,
     tally: RangeTally,
+    /// The connection ends after so many more objects.
+    cut_after: Option<usize>,
+    faults: Faults,
 }
 
 #[async_trait]
 impl RangeReader for FakeReader {
     async fn next(&mut self) -> Result<Option<SourceItem>, ProviderError> {
-        let Some(item) = self.items.next() else { return Ok(None) };
+        let faults = self.faults.clone();
+        let next = faults.run("next_item", lost, || {
+            if self.cut_after == Some(0) {
+                return Err(lost());
+            }
+            self.cut_after = self.cut_after.map(|left| left - 1);
+            Ok(self.items.next())
+        });
+        let Some(item) = next.await? else { return Ok(None) };
         self.tally.lines += lines(&item);
         self.tally.roots += 1;
         self.tally.bytes += ITEM_BYTES;

@@ -37,12 +37,13 @@ pub struct World {
     pub faults: Faults,
     /// Those of connectors alone.
     pub connecting: Faults,
+    pub clock: ManualClock,
+    pub runs: FakeRuns,
     pub catalog: FakeCatalog,
     pub queue: FakeQueue,
     pub source: FakeSource,
     pub shop: Arc<FakeShop>,
     pub metrics: FakeMetrics,
-    pub clock: ManualClock,
     pub imports: Imports,
     pub step: ImportStep,
 }
@@ -56,11 +57,15 @@ pub fn store(name: &str) -> StoreId {
 impl World {
     /// An empty shop with two locations, connected.
     pub async fn new() -> Self {
-        let faults = Faults::default();
+        Self::with_faults(Faults::default(), Faults::default(), Faults::default()).await
+    }
+
+    /// The same, with these faults of runs, records, queue and the shop's catalogue; of connectors; and of tokens and
+    /// the shop's other answers.
+    pub async fn with_faults(faults: Faults, connecting: Faults, tokens: Faults) -> Self {
         let clock = ManualClock::default();
         let shopify = Arc::new(Shopify::new());
-        let shop = Arc::new(FakeShop::new(shopify.clone(), Faults::default()));
-        let connecting = Faults::default();
+        let shop = Arc::new(FakeShop::new(shopify.clone(), tokens.clone()));
         let connectors = Arc::new(FakeConnectors::new(connecting.clone()));
         let secret =
             AppSecret { client_id: "app".to_owned(), current: "hush".to_owned().into(), previous: None };
@@ -77,7 +82,7 @@ impl World {
             scopes: scopes.clone(),
         });
         let grant = shop.exchange(&domain, &shop.approve(&domain), &secret).await.unwrap();
-        let vault = Arc::new(FakeVault::new(secret, Faults::default()));
+        let vault = Arc::new(FakeVault::new(secret, tokens));
         let token = StoredToken {
             access_token: grant.access_token,
             refresh_token: grant.refresh_token,
@@ -145,12 +150,13 @@ impl World {
             store: store("one"),
             faults,
             connecting,
+            clock,
+            runs,
             catalog,
             queue,
             source,
             shop,
             metrics,
-            clock,
             imports,
             step,
         }
@@ -163,7 +169,7 @@ impl World {
         world
     }
 
-    fn fill(&self) {
+    pub fn fill(&self) {
         let world = self;
         for id in 1..=10 {
             world.source.put(Feed::Products, source::product(id, &format!("Product {id}"), 2, &[1, 2]));
