@@ -197,7 +197,7 @@ fn check_entry(run: &Run, decision: &Decision, entry: Option<&PlanEntry>) -> Res
             }
             nothing("the record has no such conflict in this plan")
         }
-        (Decision::Adopt { internal_id, .. }, Some(entry)) => {
+        (Decision::Adopt { internal_id, .. } | Decision::LinkWarehouse { internal_id, .. }, Some(entry)) => {
             let proposed = entry.candidates.iter().any(|candidate| {
                 let key = RecordKey::local(run.provider, entry.kind, candidate.number);
                 key.internal_id(&run.store) == *internal_id
@@ -213,7 +213,7 @@ fn check_entry(run: &Run, decision: &Decision, entry: Option<&PlanEntry>) -> Res
                 ),
             ))
         }
-        (Decision::LinkWarehouse { .. } | Decision::CreateWarehouse { .. }, Some(entry)) => {
+        (Decision::CreateWarehouse { .. }, Some(entry)) => {
             if entry.codes.contains(&Code::LocMatchAmbiguous) {
                 return Ok(());
             }
