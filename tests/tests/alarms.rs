@@ -21,6 +21,7 @@ use shared::ports::metrics::Metric;
 use shared::ports::runs::RunStore as _;
 use shared::testkit::contract::samples;
 use shared::testkit::faults::Fault;
+use shared::testkit::queue::FakeRedelivery;
 use system_tests::alarm::Alarm;
 use system_tests::template::Template;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -87,7 +88,8 @@ impl Drill {
         };
         let records = json!({"Records": [{"messageId": "m-1", "body": body}]});
         let event = LambdaEvent::new(serde_json::from_value(records).unwrap(), Context::default());
-        webhook_step(Arc::new(step), event).await.unwrap().batch_item_failures.is_empty()
+        let queue = Arc::new(FakeRedelivery::default());
+        webhook_step(Arc::new(step), queue, event).await.unwrap().batch_item_failures.is_empty()
     }
 }
 
