@@ -6,7 +6,7 @@
 #[expect(dead_code, reason = "each test file uses its part of the world")]
 mod world;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use shared::domain::ids::RunId;
 use shared::domain::run::Feed;
@@ -133,5 +133,50 @@ async fn two_deliveries_of_an_undo_at_the_same_time_list_what_one_would() {
         let (listed_twice, left_twice, _) = undone(true, Some(call)).await;
         assert_eq!(listed_twice, listed, "one stands still at call {call}");
         assert!(left_twice == left, "one stands still at call {call}: the records or numbers differ");
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_outlived_its_run_overwrites_nothing_of_a_newer_one() {
+    let world = changed().await;
+    world.start(false, None).await;
+    world.settle().await;
+    let calls = world.faults.calls();
+    let writes: Vec<usize> = (0..calls.len()).filter(|call| calls[*call] == "catalog.put").collect();
+    assert!(writes.len() > 5, "{writes:?}");
+    for call in writes {
+        let world = changed().await;
+        world.faults.at(call, Fault::Freeze);
+        world.start(false, None).await;
+        let stuck = RefCell::new(None);
+        let old = async {
+            while let Some(waiting) = world.queue.pop_or_wait() {
+                *stuck.borrow_mut() = Some(waiting.clone());
+                world.deliver(waiting).await;
+            }
+        };
+        let newer = async {
+            while world.faults.frozen() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let again = stuck.borrow().clone().unwrap();
+            world.deliver(again).await;
+            world.settle().await;
+            for id in 1..=6 {
+                world.set(Feed::Products, id, "title", "Newest");
+            }
+            world.set(Feed::Locations, 2, "name", "Newest");
+            world.set(Feed::Collections, 501, "title", "Newest");
+            world.run().await;
+            let left = world.catalog.dump_with(EVERYTHING);
+            assert!(left.contains("Newest"));
+            world.faults.thaw();
+            left
+        };
+        let ((), left) = tokio::join!(old, newer);
+        assert!(
+            world.catalog.dump_with(EVERYTHING) == left,
+            "the write of call {call} came too late and went through"
+        );
     }
 }

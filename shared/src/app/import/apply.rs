@@ -265,9 +265,11 @@ impl ImportStep {
                 let counts = decide(&task, before.as_ref(), run).counts;
                 return Ok(task.done(counts, cost));
             }
+            // Only a run that has ended is followed by another, so this attempt comes too late: ids sort by time.
+            let outlived = now.as_ref().is_some_and(|stored| stored.written_run > run.id);
             let moved = version(&now) != task.entry.version;
             let source_moved = task.source.as_ref().is_some_and(|source| source.digest != task.entry.source);
-            if source_moved || moved && (run.from_preview.is_some() || task.source.is_none()) {
+            if outlived || source_moved || moved && (run.from_preview.is_some() || task.source.is_none()) {
                 return Ok(refused(task, Outcome::Blocked, Code::RunPlanStale, cost));
             }
             let compared = decide(&task, now.as_ref(), run);
