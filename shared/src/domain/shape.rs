@@ -14,7 +14,7 @@ pub struct Shape {
     /// Those of them that only the source can know: a change of its is taken, whatever was done here. All others are
     /// shared: the merchant may change them, and both sides' changes are merged.
     pub source_owned: &'static [&'static str],
-    /// The kinds of children, in the order of [`Record::children`].
+    /// The kinds of children, in the order of [`super::record::Record::children`].
     pub children: &'static [ChildShape],
 }
 
