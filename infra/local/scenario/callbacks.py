@@ -11,6 +11,7 @@ from ..demo.checks import Checks
 from ..demo.client import Merchant
 from ..http import Answer
 from ..stack import Stack
+from .webhooks import until
 
 
 def signed(callback: str, secret: str, **changed: str | None) -> str:
@@ -39,9 +40,14 @@ class Callbacks:
         self.merchant.evidence.answers.append(("GET /oauth/callback", answer))
         return answer
 
+    def settled(self) -> dict:
+        """The card once the shop tells us of changes: just connected, it says for a moment that it does not yet."""
+        until(lambda: all(each["code"] != "webhooks_pending" for each in self.merchant.card().get("suggestions", [])))
+        return self.merchant.card()
+
     def refused(self, callback: str, cookie: str | None, status: int, code: str, rule: str) -> None:
         """A callback that is answered with a problem and changes nothing."""
-        before = self.merchant.card()
+        before = self.settled()
         answer = self.visit(callback, cookie)
         found = (answer.status, problem(answer).get("code") if answer.status >= 400 else answer.header("location"))
         self.checks.same(found, (status, code), rule)
