@@ -3,12 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where the world is not as it set it up")]
 
+mod drill;
+
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use drill::{real_time, report, setting};
 use futures::future::join_all;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -299,19 +302,7 @@ impl Storm {
 }
 
 fn rounds() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "a test's own setting, not a function's")]
-    let tier = std::env::var("DRILL_TIER").unwrap_or_default();
-    if tier == "nightly" { 50 } else { 1 }
-}
-
-#[expect(clippy::print_stdout, reason = "the drills collect this line")]
-fn report(line: &serde_json::Value) {
-    println!("DRILL {line}");
-}
-
-fn real_time() -> std::time::Instant {
-    #[expect(clippy::disallowed_methods, reason = "how long the drill itself takes")]
-    std::time::Instant::now()
+    if setting("DRILL_TIER").as_deref() == Some("nightly") { 50 } else { 1 }
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,6 @@ use shared::domain::run::Feed;
 use shared::testkit::catalog::Shown;
 use shared::testkit::faults::Fault;
 use shared::testkit::queue::Waiting;
-use shared::testkit::source;
 use world::World;
 
 const EVERYTHING: Shown = Shown { versions: true, runs: true };
@@ -22,12 +21,7 @@ const EVERYTHING: Shown = Shown { versions: true, runs: true };
 async fn changed() -> World {
     let world = World::stocked().await;
     world.run().await;
-    world.set(Feed::Products, 1, "title", "Changed");
-    world.set(Feed::Locations, 2, "name", "Renamed");
-    world.set(Feed::Collections, 501, "title", "Fewer");
-    world.source.take(Feed::Products, 7);
-    world.source.take(Feed::Metafields, 7);
-    world.source.put(Feed::Products, source::product(11, "New", 3, &[1]));
+    world.change_shop();
     world.faults.revive();
     world
 }

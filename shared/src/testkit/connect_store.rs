@@ -97,6 +97,25 @@ impl FakeConnectors {
         change(&mut self.inner().history);
     }
 
+    /// Puts what becomes of a claim in the place of the one that is held.
+    async fn change_claim(
+        &self,
+        call: &'static str,
+        provider: ProviderId,
+        shop: &ShopDomain,
+        change: impl Fn(Option<Claim>) -> Option<Claim> + Send,
+    ) -> Result<(), PortError> {
+        self.faults
+            .port("connectors", call, || {
+                let mut inner = self.inner();
+                let key = (provider, shop.clone());
+                let held = inner.claims.remove(&key);
+                inner.claims.extend(change(held).map(|claim| (key, claim)));
+                Ok(())
+            })
+            .await
+    }
+
     fn save_in(inner: &mut Inner, connector: &mut Connector) -> Result<(), PortError> {
         let key = (connector.store.clone(), connector.provider);
         let stored = inner.connectors.get(&key).map_or(0, |connector| connector.revision);
@@ -231,14 +250,7 @@ impl ConnectorStore for FakeConnectors {
         shop: &ShopDomain,
         install: &InstallId,
     ) -> Result<(), PortError> {
-        self.faults
-            .port("connectors", "connectors.release_claim", || {
-                let mut inner = self.inner();
-                let key = (provider, shop.clone());
-                let held = inner.claims.remove(&key);
-                inner.claims.extend(Claim::released(held, install).map(|claim| (key, claim)));
-                Ok(())
-            })
+        self.change_claim("connectors.release_claim", provider, shop, |held| Claim::released(held, install))
             .await
     }
 
@@ -248,14 +260,7 @@ impl ConnectorStore for FakeConnectors {
         shop: &ShopDomain,
         install: &InstallId,
     ) -> Result<(), PortError> {
-        self.faults
-            .port("connectors", "connectors.give_up_claim", || {
-                let mut inner = self.inner();
-                let key = (provider, shop.clone());
-                let held = inner.claims.remove(&key);
-                inner.claims.extend(Claim::given_up(held, install).map(|claim| (key, claim)));
-                Ok(())
-            })
+        self.change_claim("connectors.give_up_claim", provider, shop, |held| Claim::given_up(held, install))
             .await
     }
 

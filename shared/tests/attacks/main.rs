@@ -6,6 +6,9 @@
 
 mod afterwards;
 mod browsers;
+#[expect(dead_code, reason = "attacks only say what became of them")]
+#[path = "../drill/mod.rs"]
+mod drill;
 mod family;
 #[path = "../connect/lines.rs"]
 mod lines;

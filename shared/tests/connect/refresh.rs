@@ -35,6 +35,16 @@ async fn until_it_stands<T>(world: &World, sleeper: &JoinHandle<T>) {
     }
 }
 
+/// A caller that asks for the token and stands still before the call of this number from now on, which is the one named.
+async fn asleep(world: &World, call: usize, named: &str) -> JoinHandle<Result<(), AppError>> {
+    world.faults.at(world.faults.calls().len() + call, Fault::Freeze);
+    let access = world.access();
+    let sleeper = tokio::spawn(async move { access.shop_access(&store("st-1"), PROVIDER).await.map(|_| ()) });
+    until_it_stands(world, &sleeper).await;
+    assert_eq!(world.faults.calls().last().copied(), Some(named));
+    sleeper
+}
+
 async fn connected() -> World {
     let world = World::new();
     world.connect("st-1", "acme").await;
@@ -153,13 +163,8 @@ async fn no_fault_at_any_call_loses_the_token() {
 async fn one_who_stood_still_with_an_old_token_does_no_harm() {
     let world = connected().await;
     world.later(3_600);
-    let from = world.faults.calls().len();
     // load, current, lease, current, app_secret, refresh, then the store of the new pair stands still.
-    world.faults.at(from + 6, Fault::Freeze);
-    let access = world.access();
-    let sleeper = tokio::spawn(async move { access.shop_access(&store("st-1"), PROVIDER).await.map(|_| ()) });
-    until_it_stands(&world, &sleeper).await;
-    assert_eq!(world.faults.calls().last(), Some(&"vault.replace"));
+    let sleeper = asleep(&world, 6, "vault.replace").await;
     world.later(31);
     let second = token(&world).await.unwrap();
     world.faults.thaw();
@@ -173,13 +178,8 @@ async fn the_pair_before_saves_a_token_that_the_shop_knows_another_replacement_o
     let world = World::with(FakeShop::lone);
     world.connect("st-1", "acme").await;
     world.later(3_600);
-    let from = world.faults.calls().len();
     // The call to the shop stands still while another refreshes; it arrives last, and its pair is never stored.
-    world.faults.at(from + 5, Fault::Freeze);
-    let access = world.access();
-    let sleeper = tokio::spawn(async move { access.shop_access(&store("st-1"), PROVIDER).await.map(|_| ()) });
-    until_it_stands(&world, &sleeper).await;
-    assert_eq!(world.faults.calls().last(), Some(&"shop.refresh"));
+    let sleeper = asleep(&world, 5, "shop.refresh").await;
     world.later(31);
     token(&world).await.unwrap();
     world.faults.thaw();
@@ -197,12 +197,7 @@ async fn one_who_asks_late_with_a_token_that_was_traded_reads_again_before_givin
     let world = World::with(FakeShop::strict);
     world.connect("st-1", "acme").await;
     world.later(3_600);
-    let from = world.faults.calls().len();
-    world.faults.at(from + 5, Fault::Freeze);
-    let access = world.access();
-    let sleeper = tokio::spawn(async move { access.shop_access(&store("st-1"), PROVIDER).await.map(|_| ()) });
-    until_it_stands(&world, &sleeper).await;
-    assert_eq!(world.faults.calls().last(), Some(&"shop.refresh"));
+    let sleeper = asleep(&world, 5, "shop.refresh").await;
     world.later(31);
     let second = token(&world).await.unwrap();
     world.faults.thaw();
@@ -215,13 +210,8 @@ async fn one_who_asks_late_with_a_token_that_was_traded_reads_again_before_givin
 async fn a_lease_under_which_nothing_was_asked_does_not_count() {
     let world = connected().await;
     world.later(3_600);
-    let from = world.faults.calls().len();
     // It has read the old token, and takes the lease after another has refreshed.
-    world.faults.at(from + 2, Fault::Freeze);
-    let access = world.access();
-    let sleeper = tokio::spawn(async move { access.shop_access(&store("st-1"), PROVIDER).await.map(|_| ()) });
-    until_it_stands(&world, &sleeper).await;
-    assert_eq!(world.faults.calls().last(), Some(&"connectors.lease_refresh"));
+    let sleeper = asleep(&world, 2, "connectors.lease_refresh").await;
     let mut rejected = world.access().shop_access(&store("st-1"), PROVIDER).await.unwrap().1.token;
     world.faults.thaw();
     sleeper.await.unwrap().unwrap();

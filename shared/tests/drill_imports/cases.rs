@@ -9,12 +9,11 @@ use shared::app::import::requests::StartRun;
 use shared::app::sweep::Sweep;
 use shared::domain::ids::{ProviderId, RunId};
 use shared::domain::record::StoredRecord;
-use shared::domain::run::Feed;
 use shared::ports::runs::PageKind;
 use shared::testkit::catalog::Shown;
 use shared::testkit::faults::{Fault, Faults};
 use shared::testkit::hooks::FakeWebhookQueue;
-use shared::testkit::source::{self, Letdown};
+use shared::testkit::source::Letdown;
 
 use crate::sim::{Ended, Habits, Machine, Outage, Request};
 use crate::world::World;
@@ -117,12 +116,7 @@ async fn changed(imported: &[StoredRecord]) -> World {
     for record in imported {
         world.catalog.insert(&world.store, record).unwrap();
     }
-    world.set(Feed::Products, 1, "title", "Changed");
-    world.set(Feed::Locations, 2, "name", "Renamed");
-    world.set(Feed::Collections, 501, "title", "Fewer");
-    world.source.take(Feed::Products, 7);
-    world.source.take(Feed::Metafields, 7);
-    world.source.put(Feed::Products, source::product(11, "New", 3, &[1]));
+    world.change_shop();
     world
 }
 

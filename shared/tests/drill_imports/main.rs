@@ -1,10 +1,12 @@
 //! The drills of imports, in one process and in virtual time: D1 strikes every call of a run with every fault, D4 gives
-//! the shop a bad day, D5 takes a shop or the tables away for hours and puts a crowd of stores beside a giant.
+//! the shop a bad day, D5 takes a shop or the tables away for hours.
 
 #![expect(clippy::unwrap_used, reason = "a drill stops where the world is not as it set it up")]
 
 mod cases;
 mod crashes;
+#[path = "../drill/mod.rs"]
+mod drill;
 mod sim;
 mod trouble;
 mod versions;
@@ -15,6 +17,8 @@ mod world;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use drill::{real_time, report, setting};
+
 /// How much is tried: a taste with the other tests, and what `make drills` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tier {
@@ -23,27 +27,12 @@ enum Tier {
     Nightly,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test's own setting, not a function's")]
-fn setting(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
 fn tier() -> Tier {
     match setting("DRILL_TIER").as_deref() {
         Some("nightly") => Tier::Nightly,
         Some("pr") => Tier::Pr,
         _ => Tier::Taste,
     }
-}
-
-#[expect(clippy::print_stdout, reason = "the drills collect this line")]
-fn report(line: &serde_json::Value) {
-    println!("DRILL {line}");
-}
-
-fn real_time() -> std::time::Instant {
-    #[expect(clippy::disallowed_methods, reason = "how long the drill itself takes")]
-    std::time::Instant::now()
 }
 
 /// After so many failures nobody needs more.

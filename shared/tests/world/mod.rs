@@ -179,6 +179,16 @@ impl World {
         world.source.put(Feed::Collections, source::collection(501, "Few", &[3, 1]));
     }
 
+    /// The shop that [`Self::fill`] made changes in every way.
+    pub fn change_shop(&self) {
+        self.set(Feed::Products, 1, "title", "Changed");
+        self.set(Feed::Locations, 2, "name", "Renamed");
+        self.set(Feed::Collections, 501, "title", "Fewer");
+        self.source.take(Feed::Products, 7);
+        self.source.take(Feed::Metafields, 7);
+        self.source.put(Feed::Products, source::product(11, "New", 3, &[1]));
+    }
+
     pub fn asker(&self) -> Asker<'_> {
         Asker { store: &self.store, provider: ProviderId::Shopify, subject: "user_1" }
     }

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use super::pages::Chunk;
 use super::requests::Imports;
 use crate::app::error::AppError;
 use crate::domain::decision::{Decision, MAX_DECISIONS, Place};
@@ -156,13 +155,7 @@ impl Imports {
         }
         let mut cost = Cost::default();
         for receipt in self.runs.receipts(&run.store, &run.id, Phase::Plan, run.generation).await? {
-            let place = Chunk {
-                runs: self.runs.as_ref(),
-                store: &run.store,
-                run: &run.id,
-                chunk: receipt.chunk,
-                generation: run.generation,
-            };
+            let place = self.place(run, receipt.chunk);
             for (number, span) in receipt.page_numbers().into_iter().zip(&receipt.pages) {
                 if !named.iter().any(|(_, id)| (span.first..=span.last).contains(id)) {
                     continue;

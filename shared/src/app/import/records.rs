@@ -124,7 +124,7 @@ impl Imports {
         Ok(entries)
     }
 
-    fn place<'a>(&'a self, run: &'a Run, chunk: ChunkId) -> Chunk<'a> {
+    pub(super) fn place<'a>(&'a self, run: &'a Run, chunk: ChunkId) -> Chunk<'a> {
         Chunk { runs: self.runs.as_ref(), store: &run.store, run: &run.id, chunk, generation: run.generation }
     }
 }
