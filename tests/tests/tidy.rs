@@ -171,6 +171,7 @@ const LOG_FIELDS: &[&str] = &[
     "history.action",
     "history.hash",
     "history.seq",
+    "hop",
     "http.status",
     "install.id",
     "message.id",

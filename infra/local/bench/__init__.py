@@ -43,13 +43,20 @@ class Bench:
 
 
 def main(arguments: list[str]) -> int:
-    from . import cold, deployed, push_map, source
+    from . import cold, deployed, push_map, scale, source
 
-    parts = {"source": source.measure, "deployed": deployed.measure, "cold": cold.measure, "push-map": push_map.measure}
+    parts = {
+        "source": source.measure,
+        "scale": scale.measure,
+        "deployed": deployed.measure,
+        "cold": cold.measure,
+        "push-map": push_map.measure,
+    }
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} products everywhere: some minutes")
     parser.add_argument("--products", type=int, metavar="N", help="products read beside Airbyte's connector (default 5000)")
     parser.add_argument("--stack-products", type=int, metavar="N", help="products imported through the stack (default 10000)")
+    parser.add_argument("--scale-products", type=int, metavar="N", help="the largest import in process (default 1000000)")
     parser.add_argument("--only", choices=list(parts), action="append", help="measure this part alone; the report keeps what the others measured")
     given = parser.parse_args(arguments)
     given.products = given.products or (QUICK if given.quick else 5_000)

@@ -11,7 +11,7 @@ use super::drift::{DriftVerdict, StockSides};
 use super::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
 use super::options::{MassMissing, RunOptions};
 use super::plan::{CodeCounts, Counts};
-use super::record::{Resource, Source};
+use super::record::{Kind, Resource, Source};
 use super::scopes::Scopes;
 use super::warning::Code;
 
@@ -170,6 +170,17 @@ impl Feed {
     /// Every feed.
     pub const ALL: [Self; 5] =
         [Self::Locations, Self::Products, Self::Metafields, Self::Collections, Self::Missing];
+
+    /// Whether records of a kind can come from it.
+    pub fn may_hold(self, kind: Kind) -> bool {
+        match self {
+            Self::Locations => kind == Kind::Warehouse,
+            Self::Products => matches!(kind, Kind::Product | Kind::Stock),
+            Self::Metafields => kind == Kind::Metafields,
+            Self::Collections => kind == Kind::Category,
+            Self::Missing => true,
+        }
+    }
 
     /// The letter that starts the names of its chunks.
     pub fn letter(self) -> char {
@@ -533,5 +544,27 @@ impl Receipt {
     /// The numbers that its pages are stored under, in order.
     pub fn page_numbers(&self) -> Vec<u32> {
         (0u32..).zip(&self.pages).map(|(at, span)| span.number.unwrap_or(at)).collect()
+    }
+
+    /// The receipt of a chunk of which nothing is done.
+    pub fn blank(phase: Phase, generation: u32, chunk: ChunkId) -> Self {
+        Self {
+            phase,
+            generation,
+            chunk,
+            lines: 0,
+            roots: 0,
+            orphans: 0,
+            whole: true,
+            skipped: false,
+            counts: Counts::default(),
+            warnings: CodeCounts::new(),
+            cost: Cost::default(),
+            pages: Vec::new(),
+            result_pages: 0,
+            journal_pages: 0,
+            stock: StockSides::default(),
+            changes: Changes::default(),
+        }
     }
 }

@@ -67,7 +67,7 @@ codes! {
     SrcEmptyResultSuspect = "SRC_EMPTY_RESULT_SUSPECT", Blocker, "The shop announced objects but delivered none. Nothing was written; run again.";
     SrcPartialBulk = "SRC_PARTIAL_BULK", Blocker, "The shop broke off while collecting the catalogue. Nothing was written; run again.";
     SrcChangedDuringRun = "SRC_CHANGED_DURING_RUN", Info, "The shop changed while the run was reading. Run again to take up the change.";
-    SrcThrottledLong = "SRC_THROTTLED_LONG", Warning, "The shop slowed the run down. Nothing to do.";
+    SrcThrottledLong = "SRC_THROTTLED_LONG", Info, "The shop slowed the run down. Nothing to do.";
     SrcResultExpired = "SRC_RESULT_EXPIRED", Blocker, "The shop's result can no longer be downloaded. Run again.";
     IdAdoptionProposed = "ID_ADOPTION_PROPOSED", Warning, "A record made here looks like this one. Decide in the preview whether they are the same; undecided, a new record is made.";
     IdAdopted = "ID_ADOPTED", Info, "A record made here was linked to the one in the shop and keeps its id. Undo puts it back as it was.";

@@ -1,9 +1,12 @@
 //! The loop over a batch of messages: every record on its own, so that one bad message costs no other.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::FutureExt as _;
+use jiff::Timestamp;
+use lambda_runtime::Context;
 
 use super::metrics;
 use crate::adapters::sqs::MalformedMessage;
@@ -58,6 +61,12 @@ async fn put_off(queue: &dyn Redelivery, record: &SqsMessage, error: &AppError) 
 /// A number that the messages of one outage do not share.
 fn lot(message_id: &str) -> u8 {
     xxhash_rust::xxh3::xxh3_64(message_id.as_bytes()) as u8
+}
+
+/// Until when work may be begun that takes no longer than `rest`.
+pub(super) fn last_begin(context: &Context, clock: &dyn Clock, rest: Duration) -> Timestamp {
+    let ends = i64::try_from(context.deadline).ok().and_then(|ends| Timestamp::from_millisecond(ends).ok());
+    ends.unwrap_or_else(|| clock.now()) - rest
 }
 
 /// How often a message was delivered, this time included.

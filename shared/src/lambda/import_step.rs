@@ -2,14 +2,20 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use jiff::Timestamp;
 use lambda_runtime::LambdaEvent;
 
 use super::batch;
 use crate::adapters::sqs;
 use crate::app::import::{Disposition, ImportStep};
 use crate::ports::queue::Redelivery;
+
+/// What is left of the function's time when no further batch of records is begun. One takes moments; a service that
+/// does not answer is given up after twenty seconds, and then the step comes again.
+const REST: Duration = Duration::from_secs(20);
 
 /// Carries out a batch of steps; answers the ids of the messages that are to come again.
 pub async fn import_step(
@@ -18,8 +24,9 @@ pub async fn import_step(
     event: LambdaEvent<SqsEvent>,
 ) -> Result<SqsBatchResponse, Infallible> {
     let (clock, metrics) = (app.clock.as_ref(), app.access.metrics.as_ref());
+    let until = batch::last_begin(&event.context, clock, REST);
     Ok(batch::each(event.payload, queue.as_ref(), clock, metrics, async |record| {
-        carry_out(&app, record).await
+        carry_out(&app, record, until).await
     })
     .await)
 }
@@ -30,11 +37,11 @@ pub async fn serve(app: Arc<ImportStep>, queue: Arc<dyn Redelivery>) -> Result<(
     lambda_runtime::run(step).await
 }
 
-async fn carry_out(app: &ImportStep, record: &SqsMessage) -> Disposition {
+async fn carry_out(app: &ImportStep, record: &SqsMessage, until: Timestamp) -> Disposition {
     match sqs::parse(record.body.as_deref().unwrap_or_default()) {
         Ok(message) => {
             let receives = batch::receives(record);
-            let disposition = app.handle(&message, receives).await;
+            let disposition = app.handle_until(&message, receives, until).await;
             if let Disposition::Retry(error) = &disposition {
                 let id = record.message_id.as_deref().unwrap_or_default();
                 let (code, cause) = (error.code, error.cause());

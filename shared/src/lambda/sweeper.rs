@@ -4,13 +4,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use lambda_runtime::{Context, LambdaEvent};
+use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::batch;
 use crate::app::sweep::{Sweep, Swept};
-use crate::ports::time::Clock;
 
 /// The form of the schedule's message that this build knows.
 const FORM: u32 = 1;
@@ -32,7 +31,7 @@ pub async fn sweeper(app: Arc<Sweep>, event: LambdaEvent<Value>) -> Result<Value
         tracing::error!("this is not the schedule's event; nothing was done");
         return Ok(json!({ "refused": "malformed_event" }));
     }
-    let until = last_begin(&event.context, app.access.clock.as_ref());
+    let until = batch::last_begin(&event.context, app.access.clock.as_ref(), REST);
     let Swept { loose_ends, connections, postponed, stalled_runs } = app.sweep(until).await;
     Ok(json!({
         "loose_ends": loose_ends,
@@ -40,12 +39,6 @@ pub async fn sweeper(app: Arc<Sweep>, event: LambdaEvent<Value>) -> Result<Value
         "postponed": postponed,
         "stalled_runs": stalled_runs,
     }))
-}
-
-/// Until when work may be begun.
-fn last_begin(context: &Context, clock: &dyn Clock) -> Timestamp {
-    let ends = i64::try_from(context.deadline).ok().and_then(|ends| Timestamp::from_millisecond(ends).ok());
-    ends.unwrap_or_else(|| clock.now()) - REST
 }
 
 /// Serves until the environment ends.

@@ -340,6 +340,9 @@ pub struct RangeTally {
     pub orphans: u64,
     /// Bytes downloaded.
     pub bytes: u64,
+    /// Where the object after the last one returned begins: another reader can go on from there. Means nothing where
+    /// the file is joined.
+    pub next: u64,
 }
 
 /// Reads one range of a feed, one top-level object at a time.

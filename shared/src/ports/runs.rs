@@ -22,6 +22,8 @@ pub enum PageKind {
     Result,
     /// Stock levels that are not equal on both sides.
     Drift,
+    /// How far a step came that ran out of time.
+    Checkpoint,
 }
 
 impl PageKind {
@@ -34,6 +36,7 @@ impl PageKind {
             Self::Journal => "journal",
             Self::Result => "result",
             Self::Drift => "drift",
+            Self::Checkpoint => "checkpoint",
         }
     }
 }

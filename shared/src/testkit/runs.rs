@@ -36,13 +36,26 @@ struct Inner {
 #[derive(Clone)]
 pub struct FakeRuns {
     faults: Faults,
+    /// Where pages are, if not in memory.
+    folder: Option<Arc<std::path::Path>>,
     inner: Arc<Mutex<Inner>>,
 }
 
 impl FakeRuns {
     /// No run yet.
     pub fn new(faults: Faults) -> Self {
-        Self { faults, inner: Arc::default() }
+        Self { faults, folder: None, inner: Arc::default() }
+    }
+
+    /// No run yet; pages become files of a folder that is there and empty, so that a large run fits into memory.
+    pub fn with_pages_in(faults: Faults, folder: std::path::PathBuf) -> Self {
+        Self { folder: Some(folder.into()), ..Self::new(faults) }
+    }
+
+    fn file(&self, key: &PageKey) -> Option<std::path::PathBuf> {
+        let PageKey { run, chunk, generation, kind, number } = key;
+        let name = format!("{run}-{chunk}-{generation}-{}-{number}", kind.as_str());
+        self.folder.as_ref().map(|folder| folder.join(name))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -143,12 +156,20 @@ fn only(item: &mut Item, fields: &[&str]) -> Result<(), PortError> {
     Ok(())
 }
 
+fn lost(error: std::io::Error) -> PortError {
+    PortError::Unavailable { service: SERVICE, source: Some(Box::new(error)) }
+}
+
 fn written(units: u64) -> Cost {
     Cost { write_units: units, ..Cost::default() }
 }
 
 fn read(bytes: usize) -> Cost {
     Cost { read_units: read_units(bytes, true), ..Cost::default() }
+}
+
+fn receipt_bytes(store: &StoreId, run: &RunId, receipt: &Receipt) -> Result<usize, PortError> {
+    Ok(item_bytes(&receipt_item(store, run, receipt, Timestamp::UNIX_EPOCH)?))
 }
 
 /// A header as it comes back from the table, so that nothing passes here that would not pass there.
@@ -333,12 +354,14 @@ impl RunStore for FakeRuns {
         generation: u32,
     ) -> Result<Vec<Receipt>, PortError> {
         let receipts = || {
-            let inner = self.inner();
+            let mut inner = self.inner();
             let ours = inner.receipts.iter().filter(|((of, at, in_phase, in_generation, _), _)| {
                 of == store && at == run && *in_phase == phase && *in_generation == generation
             });
             let mut receipts: Vec<Receipt> = ours.map(|(_, receipt)| receipt.clone()).collect();
             receipts.sort_by_key(|receipt| receipt.chunk.to_string());
+            let bytes = receipts.iter().map(|of| receipt_bytes(store, run, of)).sum::<Result<_, _>>()?;
+            inner.spent.add(read(bytes));
             Ok(receipts)
         };
         self.faults.port(SERVICE, "runs.receipts", receipts).await
@@ -353,7 +376,12 @@ impl RunStore for FakeRuns {
         chunk: ChunkId,
     ) -> Result<Option<Receipt>, PortError> {
         let receipt = || {
-            Ok(self.inner().receipts.get(&(store.clone(), run.clone(), phase, generation, chunk)).cloned())
+            let mut inner = self.inner();
+            let place = (store.clone(), run.clone(), phase, generation, chunk);
+            let found = inner.receipts.get(&place).cloned();
+            let bytes = found.as_ref().map_or(Ok(0), |found| receipt_bytes(store, run, found))?;
+            inner.spent.add(read(bytes));
+            Ok(found)
         };
         self.faults.port(SERVICE, "runs.receipt", receipt).await
     }
@@ -375,6 +403,12 @@ impl RunStore for FakeRuns {
             inner.spent.add(spent);
             seen = spent;
             let place = (store.clone(), key.clone());
+            if let Some(file) = self.file(key) {
+                if !(keep_first && file.exists()) {
+                    std::fs::write(file, &bytes).map_err(lost)?;
+                }
+                return Ok(());
+            }
             if !(keep_first && inner.pages.contains_key(&place)) {
                 inner.pages.insert(place, bytes.clone());
             }
@@ -395,7 +429,11 @@ impl RunStore for FakeRuns {
         let mut seen = Cost::default();
         let get = || {
             let mut inner = self.inner();
-            let found = inner.pages.get(&(store.clone(), key.clone())).cloned();
+            let found = match self.file(key) {
+                Some(file) if file.exists() => Some(std::fs::read(file).map_err(lost)?),
+                Some(_) => None,
+                None => inner.pages.get(&(store.clone(), key.clone())).cloned(),
+            };
             let item =
                 found.clone().map(|bytes| page_item(store, key, bytes, Timestamp::UNIX_EPOCH)).transpose()?;
             let spent = read(item.as_ref().map_or(0, item_bytes));

@@ -37,6 +37,8 @@ pub struct Letdown {
     pub ungrouped: bool,
     /// The file can no longer be read.
     pub expired: bool,
+    /// Pages are refused as too many.
+    pub throttled: bool,
 }
 
 #[derive(Default)]
@@ -186,6 +188,9 @@ impl Extract for FakeSource {
 
     async fn locations(&self, access: &ShopAccess) -> Result<Vec<SourceItem>, ProviderError> {
         self.call("locations", access, || {
+            if self.inner().letdown.throttled {
+                return Err(ProviderError::Throttled { retry_after: None });
+            }
             Ok(self.inner().items.entry(Feed::Locations).or_default().values().cloned().collect())
         })
         .await
@@ -287,6 +292,7 @@ impl Extract for FakeSource {
                 .collect();
             let tally = RangeTally {
                 orphans: u64::from(inner.letdown.ungrouped && !joined),
+                next: range.start.div_ceil(ITEM_BYTES) * ITEM_BYTES,
                 ..RangeTally::default()
             };
             let cut_after = (mood == Mood::Cuts).then_some(chosen.len() / 2);
@@ -321,6 +327,7 @@ impl RangeReader for FakeReader {
         self.tally.lines += lines(&item);
         self.tally.roots += 1;
         self.tally.bytes += ITEM_BYTES;
+        self.tally.next += ITEM_BYTES;
         Ok(Some(item))
     }
 

@@ -214,7 +214,7 @@ impl World {
 
     /// Delivers one message; puts it back where it is to come again.
     pub async fn deliver(&self, waiting: Waiting) {
-        if let Disposition::Retry(_) = self.step.handle(&waiting.message, waiting.receives + 1).await {
+        if let Disposition::Retry(_) = self.step.handle(&waiting.message, waiting.receives).await {
             self.queue.put_back(waiting, Duration::from_secs(30));
         }
     }

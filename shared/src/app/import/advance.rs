@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
@@ -23,6 +25,16 @@ enum Next {
 }
 
 impl Run {
+    /// The chunks of which receipts are waited for.
+    fn chunks_at_work(&self) -> Vec<ChunkId> {
+        match self.state {
+            // Nothing is looked for as missing until everything is read.
+            RunState::Planning if self.feeds.contains_key(&Feed::Missing) => self.chunks_of(&[Feed::Missing]),
+            RunState::Planning => self.chunks_to_plan(),
+            _ => self.stage_feeds().map(|feeds| self.chunks_of(feeds)).unwrap_or_default(),
+        }
+    }
+
     /// The feeds whose chunks are applied in a stage; none after the last.
     pub(super) fn stage_feeds(&self) -> Option<&'static [Feed]> {
         let at = self.stage as usize;
@@ -35,7 +47,49 @@ impl Run {
     }
 }
 
+/// Below so many chunks, all receipts of a phase cost less to read than it takes to look for an open one.
+const FEW: usize = 32;
+/// Chunks before and after one that are looked at.
+const NEIGHBOURS: usize = 8;
+/// How old a header may grow while its chunks get on.
+const STAYS_QUIET: Duration = Duration::from_secs(5 * 60);
+
 impl ImportStep {
+    /// Hands over after a chunk has its receipt. Where a neighbour has none yet, nothing follows: whoever closes that
+    /// one looks again. Of chunks that end at once, each has put its receipt before it looks, so the last finds none
+    /// open. So a run of many chunks does not read all receipts after each.
+    pub(super) async fn closed(&self, run: &Run, phase: Phase, chunk: ChunkId) -> Result<(), StepError> {
+        if !run.handed_off || !self.neighbour_is_open(run, phase, chunk).await? {
+            return self.advance(&run.store, run.provider, &run.id).await;
+        }
+        let quiet = |run: &Run, now: Timestamp| now.duration_since(run.updated_at).unsigned_abs();
+        if quiet(run, self.clock.now()) > STAYS_QUIET {
+            // It does not stand still, and whoever looks for runs that do must see that.
+            self.change(&run.store, run.provider, &run.id, |run| {
+                Ok(!run.state.is_final() && quiet(run, self.clock.now()) > STAYS_QUIET)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn neighbour_is_open(&self, run: &Run, phase: Phase, chunk: ChunkId) -> Result<bool, StepError> {
+        let chunks = run.chunks_at_work();
+        let Some(at) = chunks.iter().position(|each| *each == chunk).filter(|_| chunks.len() > FEW) else {
+            return Ok(false);
+        };
+        // Chunks are handed out in order, so those after one are the likelier to be open.
+        let after = chunks[at + 1..].iter().take(NEIGHBOURS);
+        let before = chunks[..at].iter().rev().take(NEIGHBOURS);
+        for neighbour in after.chain(before) {
+            let receipt = self.runs.receipt(&run.store, &run.id, phase, run.generation, *neighbour);
+            if receipt.await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Moves a run on as far as its receipts allow, and sends the messages for what comes next.
     pub(super) async fn advance(
         &self,

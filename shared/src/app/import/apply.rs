@@ -4,20 +4,22 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
 
-use super::pages::{Chunk, EntryWriter, JournalEntry};
+use super::checkpoint::{Checkpoint, Progress, Reached};
+use super::pages::{Chunk, EntryWriter, JournalEntry, Waiting};
 use super::plan::{BATCH, Candidate, as_a_whole};
 use super::{ImportStep, StepError};
-use crate::domain::changes::Changes;
-use crate::domain::drift::{Cause, StockSides};
+use crate::domain::drift::Cause;
 use crate::domain::gone::gone;
 use crate::domain::merge::{Terms, compare};
-use crate::domain::plan::{CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, count_as};
+use crate::domain::plan::{Comparison, Counts, Fingerprinted, Outcome, PlanEntry, count_as};
 use crate::domain::record::{Base, Digest, Kind, MAPPER_VERSION, Record, RecordKey, Standing, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState};
 use crate::domain::warning::Code;
 use crate::ports::PortError;
 use crate::ports::catalog::Expect;
+use crate::ports::queue::Step;
 use crate::ports::runs::PageKind;
 
 /// Writes under way at once.
@@ -48,56 +50,64 @@ struct Done {
     source: Option<Fingerprinted>,
 }
 
-/// What one chunk has added up so far.
-#[derive(Default)]
-struct Tally {
-    counts: Counts,
-    warnings: CodeCounts,
-    cost: Cost,
-    batches: u32,
-    /// Whether it ended before its end, because the run was to stop.
-    stopped: bool,
-    stock: StockSides,
-}
-
 impl ImportStep {
     pub(super) async fn apply_chunk(
         &self,
         run: Run,
         chunk: ChunkId,
         generation: u32,
+        until: Timestamp,
     ) -> Result<(), StepError> {
         let current = run.state == RunState::Applying && generation == run.generation;
         let done = !current
             || self.runs.receipt(&run.store, &run.id, Phase::Apply, generation, chunk).await?.is_some();
         if !done {
-            // A chunk that was begun goes on to where an earlier attempt came; what that wrote is known only then.
-            let stop = run.cancel_requested && !self.was_begun(self.place(&run, chunk), 0).await?;
-            let receipt = if stop {
-                Self::receipt(&run, chunk, Tally::default(), 0, true)
-            } else {
-                self.apply(&run, chunk).await?
+            let receipt = match self.apply(&run, chunk, until).await? {
+                Progress::Done(receipt) => receipt,
+                Progress::Paused(at) => {
+                    return self.go_on_later(&run, Step::Apply { chunk, generation }, at).await;
+                }
             };
             self.runs.put_receipt(&run.store, &run.id, &receipt, &mut Cost::default()).await?;
         }
-        self.advance(&run.store, run.provider, &run.id).await
+        self.closed(&run, Phase::Apply, chunk).await
     }
 
-    async fn apply(&self, run: &Run, chunk: ChunkId) -> Result<Receipt, StepError> {
+    async fn apply(
+        &self,
+        run: &Run,
+        chunk: ChunkId,
+        until: Timestamp,
+    ) -> Result<Progress<Waiting>, StepError> {
+        let place = self.place(run, chunk);
+        let blank = Receipt::blank(Phase::Apply, run.generation, chunk);
+        // A chunk that was begun goes on to where an earlier attempt came; what that wrote is known only then.
+        if run.cancel_requested && !self.was_begun(place, 0).await? {
+            return Ok(Progress::Done(Receipt { skipped: true, ..blank }));
+        }
+        let mut cost = Cost::default();
         let plan = self.runs.receipt(&run.store, &run.id, Phase::Plan, run.generation, chunk).await?;
         let plan = plan.ok_or_else(|| crate::app::error::AppError::bug("a chunk without a plan"))?;
-        let place = self.place(run, chunk);
-        let mut tally = Tally::default();
-        let mut results = EntryWriter::new(place, PageKind::Result);
         let mut entries: HashMap<_, PlanEntry> = HashMap::new();
-        for entry in self.missing_entries(run, chunk, &plan, &mut tally.cost).await? {
+        for entry in self.missing_entries(run, chunk, &plan, &mut cost).await? {
             entries.insert((entry.kind, entry.external_id), entry);
         }
-        super::brake::leave(run, &mut entries, &mut results, &mut tally.cost).await?;
+        let left = super::brake::leave(run, &mut entries);
         let idle = !entries.values().any(|entry| entry.outcome.writes());
         if idle && chunk.feed != Feed::Missing {
-            tally.counts = plan.counts;
-        } else if chunk.feed == Feed::Missing {
+            let Receipt { lines, roots, counts, .. } = plan;
+            return Ok(Progress::Done(Receipt { lines, roots, counts, cost, ..blank }));
+        }
+        let mut at = self.resume(run, blank).await?;
+        let mut tally = at.receipt;
+        tally.cost.add(cost);
+        let mut results = EntryWriter::new(place, PageKind::Result, at.waiting);
+        // A step that goes on finds them listed.
+        for entry in left.iter().filter(|_| at.hop == 0) {
+            results.push(entry, &mut tally.cost).await?;
+        }
+        let mut done = true;
+        if chunk.feed == Feed::Missing {
             let mut tasks: Vec<Task> = entries
                 .into_values()
                 .map(|entry| {
@@ -108,15 +118,19 @@ impl ImportStep {
                 .collect();
             tasks.retain(|task| task.entry.outcome.writes());
             tasks.sort_by_key(|task| task.key);
-            for batch in in_batches(tasks) {
+            let mut batches = in_batches(tasks).into_iter().skip(at.reached.objects as usize);
+            while done && let Some(batch) = batches.next() {
                 if !self.apply_batch(run, place, batch, &mut tally, &mut results).await? {
                     break;
                 }
+                at.reached.objects += 1;
+                done = batches.len() == 0 || !self.out_of_time(until);
             }
         } else {
-            let mut items = self.open(run, chunk, &mut tally.cost).await?;
+            let mut items = self.open(run, chunk, at.reached, &mut tally.cost).await?;
+            let before = at.reached.objects - items.tally().roots;
             let mut pick = self.pick_to_apply(run, chunk, &mut tally.cost).await?;
-            loop {
+            while done {
                 let batch = items.batch(run).await?;
                 if batch.is_empty() {
                     break;
@@ -126,35 +140,16 @@ impl ImportStep {
                 if !self.apply_batch(run, place, tasks, &mut tally, &mut results).await? {
                     break;
                 }
+                at.reached = Reached { objects: before + items.tally().roots, next: items.tally().next };
+                done = !self.out_of_time(until);
             }
         }
-        let (batches, stopped) = (tally.batches, tally.stopped);
-        let pages = results.finish(&mut tally.cost).await?.len() as u32;
-        let mut receipt = Self::receipt(run, chunk, tally, batches, stopped);
-        receipt.result_pages = pages;
-        (receipt.lines, receipt.roots) = (plan.lines, plan.roots);
-        Ok(receipt)
-    }
-
-    fn receipt(run: &Run, chunk: ChunkId, tally: Tally, journal_pages: u32, skipped: bool) -> Receipt {
-        Receipt {
-            phase: Phase::Apply,
-            generation: run.generation,
-            chunk,
-            lines: 0,
-            roots: 0,
-            orphans: 0,
-            whole: true,
-            skipped,
-            counts: tally.counts,
-            warnings: tally.warnings,
-            cost: tally.cost,
-            pages: Vec::new(),
-            result_pages: 0,
-            journal_pages,
-            stock: tally.stock,
-            changes: Changes::default(),
+        if !done {
+            return Ok(Progress::Paused(Checkpoint { receipt: tally, waiting: results.pause(), ..at }));
         }
+        tally.result_pages = results.finish(&mut tally.cost).await?.len() as u32;
+        (tally.lines, tally.roots) = (plan.lines, plan.roots);
+        Ok(Progress::Done(tally))
     }
 
     async fn apply_batch(
@@ -162,20 +157,21 @@ impl ImportStep {
         run: &Run,
         place: Chunk<'_>,
         tasks: Vec<Task>,
-        tally: &mut Tally,
+        tally: &mut Receipt,
         results: &mut EntryWriter<'_>,
     ) -> Result<bool, StepError> {
         if tasks.is_empty() {
             return Ok(true);
         }
-        if run.cancel_requested && !self.was_begun(place, tally.batches).await? {
-            tally.stopped = true;
+        if run.cancel_requested && !self.was_begun(place, tally.journal_pages).await? {
+            // It ended before its end, because the run was to stop.
+            tally.skipped = true;
             return Ok(false);
         }
         let keys: Vec<RecordKey> = tasks.iter().map(|task| task.key).collect();
         let stored = self.catalog.get(&run.store, &keys, true, &mut tally.cost).await?;
-        let journal = self.journal(place, tally.batches, &keys, &stored, &mut tally.cost).await?;
-        tally.batches += 1;
+        let journal = self.journal(place, tally.journal_pages, &keys, &stored, &mut tally.cost).await?;
+        tally.journal_pages += 1;
         let mut before: BTreeMap<RecordKey, Option<StoredRecord>> = BTreeMap::new();
         for entry in &journal {
             before.insert(entry.key(run.source), entry.stored(run.source)?);
@@ -207,7 +203,7 @@ impl ImportStep {
     }
 
     /// Reads the stock that was written back, for the proof that it is equal on both sides.
-    async fn read_back(&self, run: &Run, done: &[Done], tally: &mut Tally) -> Result<(), StepError> {
+    async fn read_back(&self, run: &Run, done: &[Done], tally: &mut Receipt) -> Result<(), StepError> {
         let levels: Vec<&Done> = done.iter().filter(|done| done.entry.kind == Kind::Stock).collect();
         if levels.is_empty() {
             return Ok(());

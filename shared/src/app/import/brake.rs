@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::pages::EntryWriter;
 use super::requests::Imports;
 use super::shown::ShownRun;
 use crate::app::error::AppError;
@@ -12,7 +11,7 @@ use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::options::MassMissing;
 use crate::domain::plan::{Outcome, PlanEntry};
 use crate::domain::record::Kind;
-use crate::domain::run::{Cost, Failure, Run, RunEvent, RunKind, RunState};
+use crate::domain::run::{Failure, Run, RunEvent, RunKind, RunState};
 use crate::domain::warning::Code;
 use crate::ports::PortError;
 use jiff::Timestamp;
@@ -98,26 +97,19 @@ impl Imports {
     }
 }
 
-/// Takes out of a chunk's entries what the merchant said to leave, and lists it as left.
-pub(super) async fn leave(
-    run: &Run,
-    entries: &mut HashMap<(Kind, u64), PlanEntry>,
-    results: &mut EntryWriter<'_>,
-    cost: &mut Cost,
-) -> Result<(), PortError> {
+/// Takes out of a chunk's entries what the merchant said to leave; as it is to be listed.
+pub(super) fn leave(run: &Run, entries: &mut HashMap<(Kind, u64), PlanEntry>) -> Vec<PlanEntry> {
     if run.mass_missing != Some(MassMissing::Leave) {
-        return Ok(());
+        return Vec::new();
     }
-    let mut left: Vec<PlanEntry> = entries
-        .extract_if(|_, entry| entry.codes.contains(&Code::MissMassBrake))
-        .map(|(_, entry)| entry)
-        .collect();
-    left.sort_by_key(|entry| (entry.external_id, entry.kind));
-    for mut entry in left {
+    let of_mass = |entry: &PlanEntry| entry.codes.contains(&Code::MissMassBrake);
+    let mut left: Vec<PlanEntry> =
+        entries.extract_if(|_, entry| of_mass(entry)).map(|(_, entry)| entry).collect();
+    for entry in &mut left {
         entry.outcome = Outcome::Blocked;
-        results.push(&entry, cost).await?;
     }
-    Ok(())
+    left.sort_by_key(|entry| (entry.external_id, entry.kind));
+    left
 }
 
 /// Whether a run whose plan is done has to wait: an import that found a mass missing, and nobody has said a word.

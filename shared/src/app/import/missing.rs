@@ -1,11 +1,13 @@
 //! What is stored and was not seen. Looked for only after a scan that is proven complete.
 
-use std::collections::HashSet;
+use futures::stream::{self, StreamExt as _};
 
 use super::ImportStep;
 use super::StepError;
 use super::brake::is_mass;
-use super::plan::{Planner, PreviewPlan, Promise};
+use super::checkpoint::Checkpoint;
+use super::plan::{Planner, Unwritten};
+use super::promised::{PreviewPlan, Promise};
 use crate::domain::gone::gone;
 use crate::domain::plan::{CodeCounts, Comparison, Counts, Outcome, PlanEntry};
 use crate::domain::record::{Digest, Kind, RecordKey, Resource, Standing, StoredRecord};
@@ -15,6 +17,18 @@ use crate::ports::runs::PageKind;
 
 /// Missing records that are read and planned at once, with what goes with them.
 const AT_ONCE: usize = 30;
+
+/// Kinds of records that can go missing, each with the feed that shows which are there. The others go with them.
+pub(super) const LOOKED_FOR: [(Kind, Feed); 3] = [
+    (Kind::Warehouse, Feed::Locations),
+    (Kind::Product, Feed::Products),
+    (Kind::Category, Feed::Collections),
+];
+
+/// Ids that are held at once: 8 bytes each. More are looked at in several rounds.
+const IDS_AT_ONCE: u64 = 2_000_000;
+/// Pages of ids that are read at once.
+const CONCURRENCY: usize = 16;
 
 /// Stored records of a kind that the scan did not see.
 struct NotSeen {
@@ -31,16 +45,13 @@ impl ImportStep {
         &self,
         run: &Run,
         chunk: ChunkId,
-        cost: &mut Cost,
+        mut at: Checkpoint<Unwritten>,
     ) -> Result<Receipt, StepError> {
+        let cost = &mut std::mem::take(&mut at.receipt.cost);
         let receipts = self.runs.receipts(&run.store, &run.id, Phase::Plan, run.generation).await?;
-        let mut planner = Planner::new(run, self.place(run, chunk));
+        let mut planner = Planner::new(run, self.place(run, chunk), at.receipt, at.waiting);
         let mut preview = PreviewPlan::of(self, run).await?;
-        for (kind, feed) in [
-            (Kind::Warehouse, Feed::Locations),
-            (Kind::Product, Feed::Products),
-            (Kind::Category, Feed::Collections),
-        ] {
+        for (kind, feed) in LOOKED_FOR {
             if !run.feeds.contains_key(&feed) {
                 continue;
             }
@@ -49,8 +60,7 @@ impl ImportStep {
                 planner.warn(Code::MissNotEvaluated, 1);
                 continue;
             }
-            let seen = self.seen(run, &of_feed, cost).await?;
-            let NotSeen { stored, news, known } = self.not_seen(run, kind, &seen, cost).await?;
+            let NotSeen { stored, news, known } = self.not_seen(run, kind, &of_feed, cost).await?;
             let mass = is_mass(news.len(), stored);
             if mass {
                 planner.warn(Code::MissMassBrake, news.len() as u64);
@@ -61,7 +71,7 @@ impl ImportStep {
                 }
             }
         }
-        planner.finish(chunk, run.generation, cost).await
+        planner.finish(cost).await
     }
 
     /// Whether the shop counted more records when the run began than it delivered. It may have deleted them since;
@@ -72,16 +82,29 @@ impl ImportStep {
         run.announced.get(&resource).is_some_and(|announced| *announced > roots)
     }
 
+    /// The ids of a round that the scan saw, in order.
     async fn seen(
         &self,
         run: &Run,
         receipts: &[&Receipt],
+        round: Round,
         cost: &mut Cost,
-    ) -> Result<HashSet<(Kind, u64)>, StepError> {
-        let mut seen = HashSet::new();
-        for receipt in receipts {
-            seen.extend(self.place(run, receipt.chunk).seen(cost).await?);
+    ) -> Result<Vec<u64>, StepError> {
+        let of_chunk = async |receipt: &Receipt| {
+            let mut cost = Cost::default();
+            let mut ids = self.place(run, receipt.chunk).all_seen(&mut cost).await?;
+            ids.retain(|id| round.holds(*id));
+            Ok::<_, StepError>((ids, cost))
+        };
+        let mut reading =
+            stream::iter(receipts.iter().map(|receipt| of_chunk(receipt))).buffered(CONCURRENCY);
+        let mut seen = Vec::new();
+        while let Some(read) = reading.next().await {
+            let (ids, spent) = read?;
+            seen.extend(ids);
+            cost.add(spent);
         }
+        seen.sort_unstable();
         Ok(seen)
     }
 
@@ -89,17 +112,25 @@ impl ImportStep {
         &self,
         run: &Run,
         kind: Kind,
-        seen: &HashSet<(Kind, u64)>,
+        receipts: &[&Receipt],
         cost: &mut Cost,
     ) -> Result<NotSeen, StepError> {
-        let (mut stored, mut gone, mut cursor) = (0, Vec::new(), None);
-        loop {
-            let page = self.catalog.external_ids(&run.store, run.source, kind, cursor, cost).await?;
-            stored += page.items.len();
-            gone.extend(page.items.into_iter().filter(|id| !seen.contains(&(kind, *id))));
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
+        let (mut stored, mut gone) = (0, Vec::new());
+        for round in Round::all(receipts.iter().map(|receipt| receipt.roots).sum()) {
+            let seen = self.seen(run, receipts, round, cost).await?;
+            let mut cursor = None;
+            loop {
+                let page = self.catalog.external_ids(&run.store, run.source, kind, cursor, cost).await?;
+                for id in page.items.into_iter().filter(|id| round.holds(*id)) {
+                    stored += 1;
+                    if seen.binary_search(&id).is_err() {
+                        gone.push(id);
+                    }
+                }
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
             }
         }
         let keys: Vec<RecordKey> =
@@ -194,6 +225,26 @@ impl ImportStep {
             entries.extend(self.place(run, chunk).entries(PageKind::Plan, number, cost).await?);
         }
         Ok(entries)
+    }
+}
+
+/// A share of all ids, so that no more are held at once than fit.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    number: u64,
+    of: u64,
+}
+
+impl Round {
+    /// As many as it takes for so many ids.
+    fn all(ids: u64) -> impl Iterator<Item = Self> {
+        let of = ids.div_ceil(IDS_AT_ONCE).max(1);
+        (0..of).map(move |number| Self { number, of })
+    }
+
+    /// Whether an id is of this round. Ids have patterns of their own, so they are mixed first.
+    fn holds(self, id: u64) -> bool {
+        (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % self.of == self.number
     }
 }
 

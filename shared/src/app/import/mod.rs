@@ -7,12 +7,14 @@ mod advance;
 mod apply;
 mod begin;
 pub mod brake;
+mod checkpoint;
 pub mod decisions;
 mod extract;
 mod missing;
 pub(crate) mod pages;
 mod pick;
 mod plan;
+mod promised;
 mod prove;
 mod reach;
 pub mod reconcile;
@@ -28,6 +30,8 @@ mod verify;
 mod warehouses;
 
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use crate::app::access::Access;
 use crate::app::error::AppError;
@@ -62,6 +66,9 @@ pub struct ImportStep {
 
 /// Receives of a message after which it would go to the dead-letter queue.
 pub const MAX_RECEIVES: u32 = 20;
+
+/// Receives of a message that the shop throttled after which the run says so.
+const LONG_THROTTLED: u32 = 5;
 
 /// What becomes of a message.
 #[derive(Debug)]
@@ -123,11 +130,17 @@ impl From<ProviderError> for StepError {
 }
 
 impl ImportStep {
-    /// Carries out one step. `receives` is how often the message was delivered, this time included: on the last
-    /// delivery, what would be tried again breaks the run off instead, so that it ends truthfully.
-    #[tracing::instrument(skip_all, fields(store.id = %message.store, run.id = %message.run, step = step_name(&message.step)))]
+    /// Carries out one step that may take as long as it takes.
     pub async fn handle(&self, message: &StepMessage, receives: u32) -> Disposition {
-        let result = match self.step(message).await {
+        self.handle_until(message, receives, Timestamp::MAX).await
+    }
+
+    /// Carries out one step, or as much of it as can be begun until its time is up. `receives` is how often the message
+    /// was delivered, this time included: on the last delivery, what would be tried again breaks the run off instead,
+    /// so that it ends truthfully.
+    #[tracing::instrument(skip_all, fields(store.id = %message.store, run.id = %message.run, step = step_name(&message.step)))]
+    pub async fn handle_until(&self, message: &StepMessage, receives: u32, until: Timestamp) -> Disposition {
+        let result = match self.step(message, until).await {
             Err(StepError::Later(error)) if receives >= MAX_RECEIVES => {
                 tracing::error!(
                     code = error.code,
@@ -146,12 +159,31 @@ impl ImportStep {
         };
         match result {
             Ok(()) => Disposition::Done,
-            Err(StepError::Later(error)) => Disposition::Retry(error),
+            Err(StepError::Later(error)) => {
+                if error.code == "shop_throttled" && receives >= LONG_THROTTLED {
+                    self.note_throttling(message).await;
+                }
+                Disposition::Retry(error)
+            }
             Err(StepError::Fail(failure)) => Disposition::Retry(AppError::bug(failure.detail)),
         }
     }
 
-    async fn step(&self, message: &StepMessage) -> Result<(), StepError> {
+    /// Says on the run that its shop has slowed it down. Where that cannot be said now, the next delivery says it.
+    async fn note_throttling(&self, message: &StepMessage) {
+        let noted = self.change(&message.store, message.provider, &message.run, |run| {
+            let news = !run.state.is_final() && !run.warnings.contains_key(&Code::SrcThrottledLong);
+            if news {
+                run.warnings.insert(Code::SrcThrottledLong, 1);
+            }
+            Ok(news)
+        });
+        if let Err(StepError::Later(error)) = noted.await {
+            tracing::warn!(code = error.code, "that the shop slows the run down could not be noted");
+        }
+    }
+
+    async fn step(&self, message: &StepMessage, until: Timestamp) -> Result<(), StepError> {
         let Some(run) = self.runs.load(&message.store, message.provider, &message.run).await? else {
             tracing::warn!("a message names no run of this store; nothing was done");
             return Ok(());
@@ -173,8 +205,8 @@ impl ImportStep {
                 self.begin_extract(run).await
             }
             Step::Poll { hop } => self.poll(run, *hop).await,
-            Step::Plan { chunk, generation } => self.plan_chunk(run, *chunk, *generation).await,
-            Step::Apply { chunk, generation } => self.apply_chunk(run, *chunk, *generation).await,
+            Step::Plan { chunk, generation } => self.plan_chunk(run, *chunk, *generation, until).await,
+            Step::Apply { chunk, generation } => self.apply_chunk(run, *chunk, *generation, until).await,
             Step::Undo { chunk } => self.undo_chunk(run, *chunk).await,
             Step::Verify => self.verify(run).await,
         }

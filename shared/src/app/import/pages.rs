@@ -8,14 +8,17 @@ use crate::domain::drift::DriftRow;
 use crate::domain::ids::{RunId, StoreId};
 use crate::domain::plan::PlanEntry;
 use crate::domain::record::{Base, Digest, Kind, Record, RecordKey, Source, Standing, StoredRecord};
-use crate::domain::run::{ChunkId, Cost, PageSpan};
+use crate::domain::run::{ChunkId, Cost, PageSpan, Phase};
 use crate::ports::PortError;
 use crate::ports::runs::{PageKey, PageKind, RunStore};
 
 /// Plan pages are closed above this size.
 const PLAN_PAGE_BYTES: usize = 48 * 1024;
-/// Ids on one page of seen ids: 8 bytes each, well below a page's limit.
-const SEEN_PER_PAGE: usize = 30_000;
+/// Ids on one full page of seen ids, 8 bytes each. What is not yet on a page must fit a checkpoint.
+const SEEN_PER_PAGE: usize = 4_000;
+/// The form of the pages of seen ids: numbers alone. The form before it, which had a byte for the kind with each, ended
+/// with an empty page.
+const SEEN_FORM: u8 = 2;
 /// Differing rows of stock on one page: at most 90 bytes each.
 const DRIFT_PER_PAGE: usize = 3_000;
 /// Before-images are cut into segments of this size.
@@ -72,38 +75,37 @@ impl Chunk<'_> {
         lines.map(|line| serde_json::from_slice(line).map_err(|e| malformed("plan entry", e))).collect()
     }
 
-    /// Writes ids that the chunk saw.
-    pub async fn put_seen(&self, seen: &[(Kind, u64)], cost: &mut Cost) -> Result<(), PortError> {
-        let mut pages: Vec<&[(Kind, u64)]> = seen.chunks(SEEN_PER_PAGE).collect();
-        // An empty last page tells the reader that there is no further one, also on a replay.
-        pages.push(&[]);
-        for (number, page) in pages.into_iter().enumerate() {
-            let mut bytes = Vec::with_capacity(page.len() * 9 + 1);
-            bytes.push(1);
-            for (kind, id) in page {
-                bytes.push(kind_tag(*kind));
-                bytes.extend_from_slice(&id.to_le_bytes());
+    /// A page of the ids that the chunk saw, and whether it is the last.
+    async fn seen(&self, number: u32, cost: &mut Cost) -> Result<(Vec<u64>, bool), PortError> {
+        let bytes = self.expect(PageKind::Seen, number, cost).await?;
+        let odd = |why: &str| malformed("seen ids", why);
+        match bytes.split_first() {
+            Some((&SEEN_FORM, ids)) => {
+                let (ids, rest) = ids.as_chunks::<8>();
+                let ids: Vec<u64> = ids.iter().map(|id| u64::from_le_bytes(*id)).collect();
+                let last = ids.len() < SEEN_PER_PAGE;
+                if rest.is_empty() { Ok((ids, last)) } else { Err(odd("odd length")) }
             }
-            self.put(PageKind::Seen, number as u32, bytes, false, cost).await?;
+            // Written by the version before, of a run that goes on in this one.
+            Some((1, entries)) => {
+                let (entries, rest) = entries.as_chunks::<9>();
+                let main = |entry: &&[u8; 9]| [WAREHOUSE, PRODUCT, CATEGORY].contains(&entry[0]);
+                let id = |[_, id @ ..]: &[u8; 9]| u64::from_le_bytes(*id);
+                let ids = entries.iter().filter(main).map(id).collect();
+                if rest.is_empty() { Ok((ids, entries.is_empty())) } else { Err(odd("odd length")) }
+            }
+            _ => Err(odd("unknown form")),
         }
-        Ok(())
     }
 
-    /// Reads the ids that the chunk saw.
-    pub async fn seen(&self, cost: &mut Cost) -> Result<Vec<(Kind, u64)>, PortError> {
+    /// All ids that the chunk saw.
+    pub async fn all_seen(&self, cost: &mut Cost) -> Result<Vec<u64>, PortError> {
         let mut seen = Vec::new();
         for number in 0.. {
-            let bytes = self.expect(PageKind::Seen, number, cost).await?;
-            let (chunks, rest) = bytes.get(1..).unwrap_or_default().as_chunks::<9>();
-            if !rest.is_empty() {
-                return Err(malformed("seen ids", "odd length"));
-            }
-            if chunks.is_empty() {
+            let (ids, last) = self.seen(number, cost).await?;
+            seen.extend(ids);
+            if last {
                 break;
-            }
-            for [tag, id @ ..] in chunks {
-                let kind = tag_kind(*tag).ok_or_else(|| malformed("seen ids", "unknown kind"))?;
-                seen.push((kind, u64::from_le_bytes(*id)));
             }
         }
         Ok(seen)
@@ -129,6 +131,27 @@ impl Chunk<'_> {
             rows.extend(page);
         }
         Ok(rows)
+    }
+
+    /// Keeps how far a step came, in place of what an earlier one kept.
+    pub async fn put_checkpoint<T: Serialize>(
+        &self,
+        phase: Phase,
+        content: &T,
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let bytes = serde_json::to_vec(content).map_err(|e| malformed("checkpoint", e))?;
+        self.put(PageKind::Checkpoint, phase as u32, bytes, false, cost).await
+    }
+
+    /// How far an earlier step came; none where none had to stop.
+    pub async fn checkpoint<T: serde::de::DeserializeOwned>(
+        &self,
+        phase: Phase,
+        cost: &mut Cost,
+    ) -> Result<Option<T>, PortError> {
+        let Some(bytes) = self.get(PageKind::Checkpoint, phase as u32, cost).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| malformed("checkpoint", e))
     }
 
     /// Writes source records that cannot be read again as a file.
@@ -237,49 +260,94 @@ impl Chunk<'_> {
 /// Segments that one batch may take: 16 MB in all.
 const SEGMENTS_PER_BATCH: u32 = 64;
 
-fn kind_tag(kind: Kind) -> u8 {
-    match kind {
-        Kind::Warehouse => 0,
-        Kind::Product => 1,
-        Kind::Stock => 2,
-        Kind::Metafields => 3,
-        Kind::Category => 4,
-    }
+/// The bytes that the first form of pages of seen ids had for the kinds that can go missing.
+const WAREHOUSE: u8 = 0;
+const PRODUCT: u8 = 1;
+const CATEGORY: u8 = 4;
+
+/// Collects the ids that a chunk saw and writes a page whenever one is full. Where pages are cut depends on the ids
+/// alone, so an attempt that stopped half way and one that did not write the same.
+pub(crate) struct SeenWriter<'a> {
+    chunk: Chunk<'a>,
+    waiting: SeenWaiting,
 }
 
-fn tag_kind(tag: u8) -> Option<Kind> {
-    Kind::ALL.into_iter().find(|kind| kind_tag(*kind) == tag)
+/// What a writer of seen ids has not written yet.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct SeenWaiting {
+    ids: Vec<u64>,
+    pages: u32,
+}
+
+impl<'a> SeenWriter<'a> {
+    pub fn new(chunk: Chunk<'a>, waiting: SeenWaiting) -> Self {
+        Self { chunk, waiting }
+    }
+
+    pub async fn push(&mut self, id: u64, cost: &mut Cost) -> Result<(), PortError> {
+        self.waiting.ids.push(id);
+        if self.waiting.ids.len() == SEEN_PER_PAGE { self.flush(cost).await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self, cost: &mut Cost) -> Result<(), PortError> {
+        let mut bytes = Vec::with_capacity(self.waiting.ids.len() * 8 + 1);
+        bytes.push(SEEN_FORM);
+        for id in self.waiting.ids.drain(..) {
+            bytes.extend_from_slice(&id.to_le_bytes());
+        }
+        self.chunk.put(PageKind::Seen, self.waiting.pages, bytes, false, cost).await?;
+        self.waiting.pages += 1;
+        Ok(())
+    }
+
+    /// What is not written yet, for whoever goes on.
+    pub fn pause(self) -> SeenWaiting {
+        self.waiting
+    }
+
+    /// Writes what is left. The last page is the one that is not full.
+    pub async fn finish(mut self, cost: &mut Cost) -> Result<(), PortError> {
+        self.flush(cost).await
+    }
 }
 
 /// Collects entries and writes a page whenever one is full.
 pub(crate) struct EntryWriter<'a> {
     chunk: Chunk<'a>,
     kind: PageKind,
-    buffer: Vec<u8>,
+    waiting: Waiting,
+}
+
+/// What a writer of entries has not written yet, and the pages it has. Where pages are cut depends on the entries
+/// alone.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    text: String,
     span: Option<PageSpan>,
-    pub pages: Vec<PageSpan>,
+    pages: Vec<PageSpan>,
 }
 
 impl<'a> EntryWriter<'a> {
-    pub fn new(chunk: Chunk<'a>, kind: PageKind) -> Self {
-        Self { chunk, kind, buffer: Vec::new(), span: None, pages: Vec::new() }
+    pub fn new(chunk: Chunk<'a>, kind: PageKind, waiting: Waiting) -> Self {
+        Self { chunk, kind, waiting }
     }
 
     pub async fn push(&mut self, entry: &PlanEntry, cost: &mut Cost) -> Result<(), PortError> {
-        serde_json::to_writer(&mut self.buffer, entry).map_err(|e| malformed("plan entry", e))?;
-        self.buffer.push(b'\n');
+        let Waiting { text, span, .. } = &mut self.waiting;
+        text.push_str(&serde_json::to_string(entry).map_err(|e| malformed("plan entry", e))?);
+        text.push('\n');
         let id = entry.external_id;
-        let span = self.span.get_or_insert(PageSpan { first: id, last: id, entries: 0, number: None });
+        let span = span.get_or_insert(PageSpan { first: id, last: id, entries: 0, number: None });
         span.first = span.first.min(id);
         span.last = span.last.max(id);
         span.entries += 1;
-        if self.buffer.len() >= PLAN_PAGE_BYTES { self.flush(cost).await } else { Ok(()) }
+        if text.len() >= PLAN_PAGE_BYTES { self.flush(cost).await } else { Ok(()) }
     }
 
     async fn flush(&mut self, cost: &mut Cost) -> Result<(), PortError> {
-        if let Some(mut span) = self.span.take() {
-            let bytes = std::mem::take(&mut self.buffer);
-            let mut number = self.pages.len() as u32;
+        if let Some(mut span) = self.waiting.span.take() {
+            let bytes = std::mem::take(&mut self.waiting.text).into_bytes();
+            let mut number = self.waiting.pages.len() as u32;
             if self.kind == PageKind::Plan {
                 // Under a number of its content: an attempt that stood still and wakes up when the plan has been carried
                 // out decides otherwise, and must not overwrite what its receipt, which comes too late, does not name.
@@ -287,15 +355,20 @@ impl<'a> EntryWriter<'a> {
                 span.number = Some(number);
             }
             self.chunk.put(self.kind, number, bytes, false, cost).await?;
-            self.pages.push(span);
+            self.waiting.pages.push(span);
         }
         Ok(())
+    }
+
+    /// What is not written yet, for whoever goes on.
+    pub fn pause(self) -> Waiting {
+        self.waiting
     }
 
     /// Writes what is left and returns the spans of all pages.
     pub async fn finish(mut self, cost: &mut Cost) -> Result<Vec<PageSpan>, PortError> {
         self.flush(cost).await?;
-        Ok(self.pages)
+        Ok(self.waiting.pages)
     }
 }
 

@@ -112,8 +112,7 @@ impl ImportStep {
         };
         let mut ids = HashSet::new();
         for chunk in chunks {
-            let seen = self.place(run, chunk).seen(cost).await?;
-            ids.extend(seen.into_iter().filter(|(kind, _)| *kind == Kind::Product).map(|(_, id)| id));
+            ids.extend(self.place(run, chunk).all_seen(cost).await?);
         }
         Ok(Pick::Products(ids))
     }

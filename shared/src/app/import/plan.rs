@@ -1,24 +1,27 @@
 //! Planning: one chunk is read, mapped and compared with what is stored. Nothing but the plan is written.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::pages::{Chunk, EntryWriter};
+use super::checkpoint::{Checkpoint, Progress, Reached};
+use super::missing::LOOKED_FOR;
+use super::pages::{Chunk, EntryWriter, SeenWaiting, SeenWriter, Waiting};
+use super::promised::{PreviewPlan, Promise};
 use super::warehouses::Match;
 use super::{ImportStep, StepError};
-use crate::app::error::AppError;
-use crate::domain::changes::Changes;
 use crate::domain::decision::Decisions;
-use crate::domain::drift::{Cause, StockSides};
+use crate::domain::drift::Cause;
 use crate::domain::merge::{Terms, compare};
-use crate::domain::plan::{CodeCounts, Comparison, Counts, Fingerprinted, Outcome, PlanEntry, count_as};
-use crate::domain::record::{Digest, Kind, RecordKey, Standing, StoredRecord};
+use crate::domain::plan::{CodeCounts, Comparison, Fingerprinted, Outcome, PlanEntry, count_as};
+use crate::domain::record::{Kind, RecordKey, Resource, Standing, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState, Wanted};
 use crate::domain::stock::StockRules;
 use crate::domain::warning::Code;
 use crate::ports::provider::{MAX_JOINED_BYTES, RangeReader, RangeTally, SourceItem};
+use crate::ports::queue::Step;
 use crate::ports::runs::PageKind;
 
 /// Records that are compared at once.
@@ -48,6 +51,16 @@ impl Items {
                 tally.roots += 1;
             })),
         }
+    }
+
+    /// Passes over what is done, where the source can only be read from its beginning.
+    async fn skip_to(&mut self, reached: Reached, whole: bool) -> Result<(), StepError> {
+        while whole && self.tally().roots < reached.objects {
+            if self.next().await?.is_none() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// What is listed and not yet taken; nothing of a range.
@@ -99,6 +112,7 @@ impl ImportStep {
         run: Run,
         chunk: ChunkId,
         generation: u32,
+        until: Timestamp,
     ) -> Result<(), StepError> {
         let current = run.state == RunState::Planning && generation == run.generation;
         let done = async {
@@ -112,33 +126,58 @@ impl ImportStep {
             )
         };
         if !done.await? {
-            let mut cost = Cost::default();
-            let receipt = if chunk.feed == Feed::Missing {
-                Some(self.plan_missing(&run, chunk, &mut cost).await?)
-            } else {
-                self.plan_range(&run, chunk, &mut cost).await?
+            let at = self.resume(&run, Receipt::blank(Phase::Plan, generation, chunk)).await?;
+            let planned = match chunk.feed {
+                Feed::Missing => Some(Progress::Done(self.plan_missing(&run, chunk, at).await?)),
+                _ => self.plan_range(&run, chunk, at, until).await?,
             };
-            let Some(receipt) = receipt else { return self.join_instead(&run, chunk.feed).await };
+            let receipt = match planned {
+                None => return self.join_instead(&run, chunk.feed).await,
+                Some(Progress::Paused(at)) => {
+                    return self.go_on_later(&run, Step::Plan { chunk, generation }, at).await;
+                }
+                Some(Progress::Done(receipt)) => receipt,
+            };
             self.runs.put_receipt(&run.store, &run.id, &receipt, &mut Cost::default()).await?;
         }
-        self.advance(&run.store, run.provider, &run.id).await
+        self.closed(&run, Phase::Plan, chunk).await
     }
 
-    /// Opens a chunk's source.
-    pub(super) async fn open(&self, run: &Run, chunk: ChunkId, cost: &mut Cost) -> Result<Items, StepError> {
+    /// Opens a chunk's source, where what is done of it ends.
+    pub(super) async fn open(
+        &self,
+        run: &Run,
+        chunk: ChunkId,
+        reached: Reached,
+        cost: &mut Cost,
+    ) -> Result<Items, StepError> {
+        let (mut items, whole) = self.open_at(run, chunk, reached.next, cost).await?;
+        items.skip_to(reached, whole).await?;
+        Ok(items)
+    }
+
+    /// Opens a chunk's source at a place, and tells whether it is one that can only be read from its beginning.
+    async fn open_at(
+        &self,
+        run: &Run,
+        chunk: ChunkId,
+        next: u64,
+        cost: &mut Cost,
+    ) -> Result<(Items, bool), StepError> {
         if chunk.feed == Feed::Locations {
             let items = self.stored_locations(run, cost).await?;
-            return Ok(Items::List(items.into_iter(), RangeTally::default()));
+            return Ok((Items::List(items.into_iter(), RangeTally::default()), true));
         }
         let progress = run.feeds.get(&chunk.feed);
         let (joined, file) = match progress.and_then(|p| p.file.as_ref().map(|file| (p.joined, file))) {
             Some(open) => open,
-            None => return Ok(Items::List(Vec::new().into_iter(), RangeTally::default())),
+            None => return Ok((Items::List(Vec::new().into_iter(), RangeTally::default()), true)),
         };
         let start = u64::from(chunk.index) * self.chunk_bytes;
-        let range = if joined { 0..file.size } else { start..(start + self.chunk_bytes).min(file.size) };
+        let end = (start + self.chunk_bytes).min(file.size);
+        let range = if joined { 0..file.size } else { start.max(next)..end };
         let reader = self.extract.open_range(chunk.feed, file, range, joined, &Self::context(run)).await?;
-        Ok(Items::Range(reader, self.stock_rules(run, chunk.feed, cost).await?))
+        Ok((Items::Range(reader, self.stock_rules(run, chunk.feed, cost).await?), joined))
     }
 
     /// What is done to the stock that a feed holds. The locations are those that were read when the run began, so that
@@ -166,21 +205,28 @@ impl ImportStep {
         &self,
         run: &Run,
         chunk: ChunkId,
-        cost: &mut Cost,
-    ) -> Result<Option<Receipt>, StepError> {
-        let place = self.place(run, chunk);
-        let mut items = self.open(run, chunk, cost).await?;
-        let mut preview = PreviewPlan::of(self, run).await?;
+        mut at: Checkpoint<Unwritten>,
+        until: Timestamp,
+    ) -> Result<Option<Progress<Unwritten>>, StepError> {
+        let cost = &mut std::mem::take(&mut at.receipt.cost);
+        let (mut items, whole) = self.open_at(run, chunk, at.reached.next, cost).await?;
+        // Of all that is listed, whatever of it is done.
         let names = self.names(run, &items).await?;
-        let mut planner = Planner::new(run, place);
-        let mut pick = self.pick_to_plan(run, chunk, 0, cost).await?;
-        loop {
+        items.skip_to(at.reached, whole).await?;
+        // What was skipped just now is counted by this reader, what lies before its beginning is not.
+        let before = (at.receipt.lines - items.tally().lines, at.receipt.roots - items.tally().roots);
+        let mut preview = PreviewPlan::of(self, run).await?;
+        // Of a limited run, what earlier steps of the chunk took is taken.
+        let taken = at.receipt.counts.received(Resource::Products);
+        let mut pick = self.pick_to_plan(run, chunk, taken, cost).await?;
+        let mut planner = Planner::new(run, self.place(run, chunk), at.receipt, at.waiting);
+        let done = loop {
             let batch = items.batch(run).await?;
             if items.tally().orphans > 0 {
                 return Ok(None);
             }
             if batch.is_empty() {
-                break;
+                break true;
             }
             let batch = self.picked(run, &mut pick, batch, cost).await?;
             let keys: Vec<RecordKey> = batch.iter().map(|candidate| candidate.key).collect();
@@ -192,11 +238,19 @@ impl ImportStep {
                     promised.as_ref().map(|p| p.get(&(candidate.key.kind, candidate.key.external_id)));
                 planner.take(candidate, stored.as_ref(), place, promised, cost).await?;
             }
-        }
+            if self.out_of_time(until) {
+                break false;
+            }
+        };
         let tally = items.tally();
-        let mut receipt = planner.finish(chunk, run.generation, cost).await?;
-        (receipt.lines, receipt.roots, receipt.orphans) = (tally.lines, tally.roots, tally.orphans);
-        Ok(Some(receipt))
+        planner.receipt.lines = before.0 + tally.lines;
+        planner.receipt.roots = before.1 + tally.roots;
+        if done {
+            return Ok(Some(Progress::Done(planner.finish(cost).await?)));
+        }
+        at.reached = Reached { objects: planner.receipt.roots, next: tally.next };
+        (at.receipt, at.waiting) = planner.pause(*cost);
+        Ok(Some(Progress::Paused(at)))
     }
 
     pub(super) fn place<'a>(&'a self, run: &'a Run, chunk: ChunkId) -> Chunk<'a> {
@@ -236,28 +290,23 @@ impl ImportStep {
 pub(super) struct Planner<'a> {
     run: &'a Run,
     writer: EntryWriter<'a>,
-    place: Chunk<'a>,
-    seen: Vec<(Kind, u64)>,
-    counts: Counts,
-    warnings: CodeCounts,
-    whole: bool,
-    stock: StockSides,
-    changes: Changes,
+    seen: SeenWriter<'a>,
+    /// What the chunk's receipt says so far.
+    pub receipt: Receipt,
+}
+
+/// What a planner has decided and not yet written.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Unwritten {
+    entries: Waiting,
+    seen: SeenWaiting,
 }
 
 impl<'a> Planner<'a> {
-    pub fn new(run: &'a Run, place: Chunk<'a>) -> Self {
-        Self {
-            run,
-            writer: EntryWriter::new(place, PageKind::Plan),
-            place,
-            seen: Vec::new(),
-            counts: Counts::default(),
-            warnings: CodeCounts::new(),
-            whole: true,
-            stock: StockSides::default(),
-            changes: Changes::default(),
-        }
+    /// Goes on from a receipt and what that leaves unwritten.
+    pub fn new(run: &'a Run, place: Chunk<'a>, receipt: Receipt, unwritten: Unwritten) -> Self {
+        let writer = EntryWriter::new(place, PageKind::Plan, unwritten.entries);
+        Self { run, writer, seen: SeenWriter::new(place, unwritten.seen), receipt }
     }
 
     fn compare(
@@ -278,7 +327,9 @@ impl<'a> Planner<'a> {
         promised: Option<Option<&Promise>>,
         cost: &mut Cost,
     ) -> Result<(), StepError> {
-        self.seen.push((candidate.key.kind, candidate.key.external_id));
+        if LOOKED_FOR.iter().any(|(kind, _)| *kind == candidate.key.kind) {
+            self.seen.push(candidate.key.external_id, cost).await?;
+        }
         let mut codes = candidate.codes;
         let mut compared = match stored {
             // What is new as a whole is written as it came: a plan needs no copy of it.
@@ -287,7 +338,7 @@ impl<'a> Planner<'a> {
         };
         let version = stored.map_or(0, |stored| stored.version);
         if candidate.truncated {
-            self.whole = false;
+            self.receipt.whole = false;
             codes.push(Code::SrcChildTruncated);
             compared = as_a_whole(&candidate.source, Outcome::Failed);
         } else if place.ambiguous {
@@ -311,15 +362,15 @@ impl<'a> Planner<'a> {
         let left_out =
             !compared.outcome.writes() && stored.is_some_and(|stored| stored.standing == Standing::Detached);
         if candidate.key.kind == Kind::Stock && !left_out {
-            self.stock.take_source(&candidate.source.record);
+            self.receipt.stock.take_source(&candidate.source.record);
             // What is written is read back by whoever writes it.
             if !compared.outcome.writes() {
-                self.stock.take_stored(Some(&candidate.source.record), stored, Cause::WriteFailed);
+                self.receipt.stock.take_stored(Some(&candidate.source.record), stored, Cause::WriteFailed);
             }
         }
         codes.extend(place.code());
         for code in &codes {
-            *self.warnings.entry(*code).or_default() += 1;
+            *self.receipt.warnings.entry(*code).or_default() += 1;
         }
         let entry = PlanEntry {
             kind: candidate.key.kind,
@@ -343,16 +394,16 @@ impl<'a> Planner<'a> {
         compared: Comparison,
         cost: &mut Cost,
     ) -> Result<(), StepError> {
-        self.counts.merge(&compared.counts);
+        self.receipt.counts.merge(&compared.counts);
         for (code, n) in &compared.codes {
-            *self.warnings.entry(*code).or_default() += n;
+            *self.receipt.warnings.entry(*code).or_default() += n;
             entry.codes.push(*code);
         }
         entry.codes.sort_unstable();
         entry.codes.dedup();
         entry.diff = compared.diff;
         if entry.outcome.writes() {
-            self.changes.take(&entry);
+            self.receipt.changes.take(&entry);
         }
         if entry.outcome != Outcome::Unchanged || entry.codes.contains(&Code::IdDetachedLocalDelete) {
             self.writer.push(&entry, cost).await?;
@@ -360,36 +411,21 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    pub async fn finish(
-        self,
-        chunk: ChunkId,
-        generation: u32,
-        cost: &mut Cost,
-    ) -> Result<Receipt, StepError> {
-        self.place.put_seen(&self.seen, cost).await?;
+    /// The receipt as far as it goes, and what is not written yet.
+    fn pause(self, cost: Cost) -> (Receipt, Unwritten) {
+        let unwritten = Unwritten { entries: self.writer.pause(), seen: self.seen.pause() };
+        (Receipt { cost, ..self.receipt }, unwritten)
+    }
+
+    /// Writes what is left and says what the receipt is to say.
+    pub async fn finish(self, cost: &mut Cost) -> Result<Receipt, StepError> {
+        self.seen.finish(cost).await?;
         let pages = self.writer.finish(cost).await?;
-        Ok(Receipt {
-            phase: Phase::Plan,
-            generation,
-            chunk,
-            lines: 0,
-            roots: 0,
-            orphans: 0,
-            whole: self.whole,
-            skipped: false,
-            counts: self.counts,
-            warnings: self.warnings,
-            cost: *cost,
-            pages,
-            result_pages: 0,
-            journal_pages: 0,
-            stock: self.stock,
-            changes: self.changes,
-        })
+        Ok(Receipt { pages, cost: *cost, ..self.receipt })
     }
 
     pub fn warn(&mut self, code: Code, n: u64) {
-        *self.warnings.entry(code).or_default() += n;
+        *self.receipt.warnings.entry(code).or_default() += n;
     }
 }
 
@@ -407,102 +443,4 @@ pub(super) fn as_a_whole(source: &Fingerprinted, outcome: Outcome) -> Comparison
 fn renamed(compared: &Comparison) -> Option<Code> {
     let name = compared.diff.iter().find(|diff| diff.field == "name" || diff.field == "source_name")?;
     Some(if name.kept { Code::LocRenamedLocal } else { Code::LocRenamedSource })
-}
-
-/// What a preview said of a record: the source and the stored version that it was said of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Promise {
-    outcome: Outcome,
-    source: Digest,
-    version: u64,
-}
-
-impl Promise {
-    pub fn new(outcome: Outcome, source: Digest, version: u64) -> Self {
-        Self { outcome, source, version }
-    }
-
-    /// Whether it is about what the preview saw, whatever was decided about that since.
-    fn is_of_same_source(self, shown: Option<&Self>) -> bool {
-        shown.is_some_and(|shown| (shown.source, shown.version) == (self.source, self.version))
-    }
-
-    /// Whether this decision is not the one that was shown. A record that the preview listed as nothing to write and
-    /// that has nothing to write now keeps its promise, whatever moved below.
-    pub fn breaks(self, shown: Option<&Self>) -> bool {
-        let shown_writes = shown.is_some_and(|shown| shown.outcome.writes());
-        if !self.outcome.writes() && !shown_writes {
-            return false;
-        }
-        shown != Some(&self)
-    }
-}
-
-/// Promises by what they are about.
-type Promises = HashMap<(Kind, u64), Promise>;
-
-/// The plan of the preview that a run carries out.
-pub(super) struct PreviewPlan {
-    receipts: Option<(crate::domain::ids::RunId, u32, Vec<Receipt>)>,
-    pages: BTreeMap<(ChunkId, u32), Promises>,
-}
-
-impl PreviewPlan {
-    pub async fn of(step: &ImportStep, run: &Run) -> Result<Self, StepError> {
-        let mut receipts = None;
-        if let Some(id) = &run.from_preview {
-            let preview = step.runs.load(&run.store, run.provider, id).await?;
-            let preview = preview.ok_or_else(|| AppError::bug("the preview of a run is gone"))?;
-            let all = step.runs.receipts(&run.store, id, Phase::Plan, preview.generation).await?;
-            receipts = Some((preview.id, preview.generation, all));
-        }
-        Ok(Self { receipts, pages: BTreeMap::new() })
-    }
-
-    /// What the preview said of some records; none where the run carries out no preview. Only the pages whose span
-    /// of ids meets the records' are read, each once.
-    pub async fn entries(
-        &mut self,
-        step: &ImportStep,
-        run: &Run,
-        keys: &[RecordKey],
-        cost: &mut Cost,
-    ) -> Result<Option<Promises>, StepError> {
-        let Some((preview, generation, receipts)) = &self.receipts else { return Ok(None) };
-        let pages = &mut self.pages;
-        let mut found = HashMap::new();
-        for receipt in receipts {
-            for (number, span) in receipt.page_numbers().into_iter().zip(&receipt.pages) {
-                let meets = |key: &RecordKey| (span.first..=span.last).contains(&key.external_id);
-                if !keys.iter().any(meets) {
-                    continue;
-                }
-                let page = match pages.entry((receipt.chunk, number)) {
-                    Entry::Occupied(page) => page.into_mut(),
-                    Entry::Vacant(page) => {
-                        let place = Chunk {
-                            runs: step.runs.as_ref(),
-                            store: &run.store,
-                            run: preview,
-                            chunk: receipt.chunk,
-                            generation: *generation,
-                        };
-                        let entries = place.entries(PageKind::Plan, number, cost).await?;
-                        let promises = entries.into_iter().map(|entry| {
-                            let promise = Promise::new(entry.outcome, entry.source, entry.version);
-                            ((entry.kind, entry.external_id), promise)
-                        });
-                        page.insert(promises.collect())
-                    }
-                };
-                for key in keys.iter().filter(|key| meets(key)) {
-                    let id = (key.kind, key.external_id);
-                    if let Some(promise) = page.get(&id) {
-                        found.insert(id, *promise);
-                    }
-                }
-            }
-        }
-        Ok(Some(found))
-    }
 }

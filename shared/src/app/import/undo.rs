@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::pages::{Chunk, EntryWriter, JournalEntry};
+use super::pages::{Chunk, EntryWriter, JournalEntry, Waiting};
 use super::used::Used;
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::changes::Changes;
-use crate::domain::drift::StockSides;
 use crate::domain::gone::differs;
 use crate::domain::ids::RunId;
 use crate::domain::options::OnMissing;
@@ -43,7 +41,7 @@ impl ImportStep {
             let receipt = self.take_back(&run, chunk).await?;
             self.runs.put_receipt(&run.store, &run.id, &receipt, &mut Cost::default()).await?;
         }
-        self.advance(&run.store, run.provider, &run.id).await
+        self.closed(&run, Phase::Apply, chunk).await
     }
 
     async fn take_back(&self, run: &Run, chunk: ChunkId) -> Result<Receipt, StepError> {
@@ -58,7 +56,7 @@ impl ImportStep {
         let mut cost = Cost::default();
         let mut counts = Counts::default();
         let mut warnings = CodeCounts::new();
-        let mut results = EntryWriter::new(self.place(run, chunk), PageKind::Result);
+        let mut results = EntryWriter::new(self.place(run, chunk), PageKind::Result, Waiting::default());
         // The chunk's receipt may be missing, where the run broke off in the middle of it: its journal is read as far
         // as it goes.
         let mut batches = Vec::new();
@@ -121,24 +119,9 @@ impl ImportStep {
             }
         }
         let pages = results.finish(&mut cost).await?.len() as u32;
-        Ok(Receipt {
-            phase: Phase::Apply,
-            generation: run.generation,
-            chunk,
-            lines: 0,
-            roots: 0,
-            orphans: 0,
-            whole: true,
-            skipped: run.cancel_requested,
-            counts,
-            warnings,
-            cost,
-            pages: Vec::new(),
-            result_pages: pages,
-            journal_pages: 0,
-            stock: StockSides::default(),
-            changes: Changes::default(),
-        })
+        let skipped = run.cancel_requested;
+        let blank = Receipt::blank(Phase::Apply, run.generation, chunk);
+        Ok(Receipt { skipped, counts, warnings, cost, result_pages: pages, ..blank })
     }
 
     /// Takes one record back if it still has the version that was decided about. One that this undo has taken back

@@ -144,6 +144,7 @@ fn settle(run: &mut Run, sums: &Sums) {
                     | Code::InvSkippedNoScope
                     | Code::ConnScopeMissing
                     | Code::ConnScopeRevoked
+                    | Code::SrcThrottledLong
             )
         })
         .map(|(code, n)| (*code, *n))

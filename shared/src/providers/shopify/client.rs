@@ -12,6 +12,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::pace::{PATIENCE, Pace};
 use super::{API_VERSION, Shopify};
 use crate::ports::provider::{ProviderError, ShopAccess};
 
@@ -26,6 +27,9 @@ const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// The longest wait that an answer may impose.
 const MAX_WAIT: Duration = Duration::from_secs(900);
+
+/// The shortest wait after a refusal.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Longest text taken over from an answer into an error.
 const MAX_QUOTED: usize = 200;
@@ -43,10 +47,22 @@ impl Shopify {
         &self,
         access: &ShopAccess,
         document: &'static str,
-        variables: impl Serialize + Send,
+        variables: impl Serialize + Send + Sync,
     ) -> Result<D, ProviderError> {
         let url = format!("https://{}/admin/api/{API_VERSION}/graphql.json", access.shop);
-        post(self.http()?, &url, access, document, variables).await
+        let (http, pace) = (self.http()?, self.pace());
+        let mut waited = Duration::ZERO;
+        loop {
+            pace.before(&access.shop, document).await?;
+            match post(http, &url, access, document, &variables, pace).await {
+                // Someone else emptied the bucket. A call that was throttled did nothing, so any may be repeated.
+                Err(ProviderError::Throttled { retry_after: Some(wait) }) if waited + wait <= PATIENCE => {
+                    waited += wait.max(SHORTEST_WAIT);
+                    tokio::time::sleep(wait.max(SHORTEST_WAIT)).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 }
 
@@ -55,7 +71,8 @@ async fn post<D: DeserializeOwned>(
     url: &str,
     access: &ShopAccess,
     document: &'static str,
-    variables: impl Serialize + Send,
+    variables: &(impl Serialize + Sync),
+    pace: &Pace,
 ) -> Result<D, ProviderError> {
     let body = serde_json::to_vec(&Body { query: document, variables })
         .map_err(|error| malformed(format!("variables cannot be written: {error}")))?;
@@ -79,7 +96,11 @@ async fn post<D: DeserializeOwned>(
         return Err(error);
     }
     warn_of_other_version(&headers);
-    decode(&answer, &quote)
+    let (data, cost) = decode(&answer, &quote);
+    if let Some(Cost { requested_query_cost: Some(requested), throttle_status: Some(status) }) = cost {
+        pace.learn(&access.shop, document, requested, status.currently_available, status.restore_rate);
+    }
+    data
 }
 
 /// The cause of a failed call, without its address: signed ones are secrets.
@@ -222,10 +243,19 @@ struct Data<D> {
     data: D,
 }
 
-/// Reads the data of an answer with status 200, or the errors in it.
-fn decode<D: DeserializeOwned>(answer: &[u8], quote: &Quote<'_>) -> Result<D, ProviderError> {
-    let envelope: Envelope = serde_json::from_slice(answer)
-        .map_err(|error| malformed(format!("not a GraphQL answer: {}", place(&error))))?;
+/// Reads the data of an answer with status 200, or the errors in it, and what it cost.
+fn decode<D: DeserializeOwned>(answer: &[u8], quote: &Quote<'_>) -> (Result<D, ProviderError>, Option<Cost>) {
+    match serde_json::from_slice::<Envelope>(answer) {
+        Ok(envelope) => (data(answer, &envelope, quote), envelope.extensions.and_then(|more| more.cost)),
+        Err(error) => (Err(malformed(format!("not a GraphQL answer: {}", place(&error)))), None),
+    }
+}
+
+fn data<D: DeserializeOwned>(
+    answer: &[u8],
+    envelope: &Envelope,
+    quote: &Quote<'_>,
+) -> Result<D, ProviderError> {
     if let Some(errors) = &envelope.errors
         && let Some(error) = graphql_error(errors, envelope.extensions.as_ref(), quote)
     {

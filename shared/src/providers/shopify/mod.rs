@@ -5,7 +5,10 @@ mod connect;
 mod extract;
 mod gid;
 mod levels;
+#[cfg(feature = "testkit")]
+pub mod made;
 mod map;
+mod pace;
 pub mod push;
 mod range;
 mod webhooks;
@@ -38,12 +41,18 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug, Default)]
 pub struct Shopify {
     http: OnceLock<reqwest::Client>,
+    pace: pace::Pace,
 }
 
 impl Shopify {
     /// Prepares nothing yet: trusted certificates are read with the first call, not during a cold start.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How fast shops may be called.
+    fn pace(&self) -> &pace::Pace {
+        &self.pace
     }
 
     /// The client for every call to Shopify.

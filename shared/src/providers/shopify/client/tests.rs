@@ -31,7 +31,8 @@ async fn exchange(answer: String) -> (Result<Value, ProviderError>, String) {
     });
     let http =
         reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-    let result = post(&http, &url, &access(), "query Q { shop { id } }", json!({"a": 1})).await;
+    let result =
+        post(&http, &url, &access(), "query Q { shop { id } }", &json!({"a": 1}), &Pace::default()).await;
     (result, server.await.unwrap())
 }
 
@@ -152,7 +153,9 @@ async fn nothing_of_an_error_names_token_or_address() {
     let url = format!("http://{}/secret-path", listener.local_addr().unwrap());
     drop(listener);
     let error =
-        post::<Value>(&http, &url, &access(), "query Q { shop { id } }", json!({})).await.unwrap_err();
+        post::<Value>(&http, &url, &access(), "query Q { shop { id } }", &json!({}), &Pace::default())
+            .await
+            .unwrap_err();
     let shown = format!("{error:?} {error}");
     assert!(!shown.contains("secret-path") && !shown.contains(TOKEN), "{shown}");
 }

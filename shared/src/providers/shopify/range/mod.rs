@@ -64,7 +64,7 @@ impl<D: Draft, S: ByteSource> Ranged<D, S> {
     async fn advance(&mut self) -> Result<Option<SourceItem>, ProviderError> {
         loop {
             let Some((offset, line)) = self.lines.next().await? else {
-                self.done = true;
+                (self.done, self.tally.next) = (true, self.end);
                 return Ok(self.complete());
             };
             // Before the first object of the range, a line at its end or later leaves nothing to find.
@@ -74,10 +74,11 @@ impl<D: Draft, S: ByteSource> Ranged<D, S> {
             }
             match D::read(line, &self.context).map_err(|error| malformed_line(offset, &error))? {
                 Line::Root(_) if offset >= self.end => {
-                    self.done = true;
+                    (self.done, self.tally.next) = (true, self.end);
                     return Ok(self.complete());
                 }
                 Line::Root(draft) => {
+                    self.tally.next = offset;
                     let finished = self.complete();
                     self.current = Some((draft, 1));
                     if finished.is_some() {
@@ -101,7 +102,7 @@ impl<D: Draft, S: ByteSource> Ranged<D, S> {
             let proved =
                 self.tally.orphans > 0 || self.current.as_ref().is_some_and(|(draft, _)| draft.is_overrun());
             if proved && offset >= self.end {
-                self.done = true;
+                (self.done, self.tally.next) = (true, self.end);
                 return Ok(self.complete());
             }
         }

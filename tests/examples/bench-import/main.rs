@@ -1,10 +1,15 @@
 //! What `make bench` measures in a process of its own. Prints one line of JSON.
 //!
 //!     bench-import plan|import|parse|fetch SHOP TOKEN     against a shop, through HTTPS_PROXY
+//!     bench-import scale TIMES VARIANTS SHOP TOKEN FOLDER   the shop's products of so many variants, so many times over
 //!     bench-import puts FROM INTO CONCURRENCY             writes the items of one table into another, each if absent
 //!
-//! `plan` is a preview, `import` an import and its unchanged rerun; both keep runs and records in memory. `parse` only
+//! `plan` is a preview, `import` an import and its unchanged rerun; both keep runs and records in memory. `scale` is
+//! the same of a shop of any size, which is nowhere as a whole; pages of runs become files of the folder. `parse` only
 //! downloads the same files and parses their lines, `fetch` only downloads them.
+
+mod made;
+mod scale;
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -23,8 +28,9 @@ use shared::app::import::{Disposition, ImportStep};
 use shared::domain::connection::{Connector, Installation, Method};
 use shared::domain::ids::{InstallId, ProviderId, StoreId};
 use shared::domain::run::{Feed, RunState};
+use shared::ports::catalog::Catalog;
 use shared::ports::connectors::ConnectorStore as _;
-use shared::ports::provider::{AppSecret, Connect as _, Extract as _, FeedStatus, MapContext, ShopAccess};
+use shared::ports::provider::{AppSecret, Connect as _, Extract, FeedStatus, MapContext, ShopAccess};
 use shared::ports::time::Clock as _;
 use shared::ports::vault::{StoredToken, TokenVault as _};
 use shared::providers::shopify::Shopify;
@@ -49,12 +55,15 @@ async fn main() -> Result<()> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let given: Vec<&str> = given.iter().map(String::as_str).collect();
     let mut report = match given[..] {
-        ["plan", shop, token] => World::new(shop, token).await?.plan().await?,
-        ["import", shop, token] => World::new(shop, token).await?.import_twice().await?,
+        ["plan", shop, token] => plan(shop, token).await?,
+        ["import", shop, token] => import_twice(shop, token).await?,
+        ["scale", times, least_variants, shop, token, folder] => {
+            scale::scale(times.parse()?, least_variants.parse()?, shop, token, folder).await?
+        }
         ["parse", shop, token] => read(shop, token, true).await?,
         ["fetch", shop, token] => read(shop, token, false).await?,
         ["puts", from, into, concurrency] => puts(from, into, concurrency.parse()?).await?,
-        _ => bail!("plan|import|parse|fetch SHOP TOKEN, or puts FROM INTO CONCURRENCY"),
+        _ => bail!("see the head of bench-import's source"),
     };
     report["peak_rss_bytes"] = peak_rss()?.into();
     writeln!(std::io::stdout(), "{report}")?;
@@ -69,6 +78,14 @@ fn peak_rss() -> Result<u64> {
     Ok(kilobytes * 1024)
 }
 
+/// Seconds of a processor that this process has used, in the system's hundredths.
+fn cpu_seconds() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat.rsplit(')').next().context("no name")?.split_whitespace().collect();
+    let ticks = |at: usize| anyhow::Ok(fields.get(at).context("too short")?.parse::<f64>()?);
+    Ok((ticks(11)? + ticks(12)?) / 100.0)
+}
+
 fn access(shopify: &Shopify, shop: &str, token: &str) -> Result<ShopAccess> {
     Ok(ShopAccess { shop: shopify.parse_shop(shop)?, token: token.to_owned().into() })
 }
@@ -78,14 +95,24 @@ struct World {
     store: StoreId,
     queue: FakeQueue,
     delays: ManualClock,
-    runs: FakeRuns,
-    catalog: FakeCatalog,
     imports: Imports,
     step: ImportStep,
 }
 
 impl World {
-    async fn new(shop: &str, token: &str) -> Result<Self> {
+    /// The currency of a shop.
+    async fn currency(shop: &str, token: &str) -> Result<String> {
+        let shopify = Shopify::new();
+        Ok(shopify.inspect(&access(&shopify, shop, token)?).await?.currency)
+    }
+
+    async fn with(
+        shop: &str,
+        token: &str,
+        extract: Arc<dyn Extract>,
+        runs: FakeRuns,
+        catalog: Arc<dyn Catalog>,
+    ) -> Result<Self> {
         let shopify = Arc::new(Shopify::new());
         let clock = Arc::new(SystemClock);
         let profile = shopify.inspect(&access(&shopify, shop, token)?).await?;
@@ -127,11 +154,9 @@ impl World {
         connectors.save(&mut connector).await?;
         let delays = ManualClock::default();
         let queue = FakeQueue::new(delays.clone(), Faults::default());
-        let runs = FakeRuns::new(Faults::default());
-        let catalog = FakeCatalog::new(Faults::default());
         let imports = Imports {
             connectors: connectors.clone(),
-            extract: shopify.clone(),
+            extract: extract.clone(),
             runs: Arc::new(runs.clone()),
             queue: Arc::new(queue.clone()),
             clock: clock.clone(),
@@ -148,14 +173,19 @@ impl World {
         };
         let step = ImportStep {
             access,
-            extract: shopify,
-            runs: Arc::new(runs.clone()),
-            catalog: Arc::new(catalog.clone()),
+            extract,
+            runs: Arc::new(runs),
+            catalog,
             queue: Arc::new(queue.clone()),
             clock,
             chunk_bytes: CHUNK_BYTES,
         };
-        Ok(Self { store, queue, delays, runs, catalog, imports, step })
+        Ok(Self { store, queue, delays, imports, step })
+    }
+
+    /// Messages that were sent so far.
+    fn messages(&self) -> usize {
+        self.queue.bodies().len()
     }
 
     async fn run(&self, preview: bool) -> Result<ShownRun> {
@@ -180,30 +210,36 @@ impl World {
         }
         Ok(shown)
     }
+}
 
-    async fn plan(&self) -> Result<Value> {
-        let run = self.run(true).await?;
-        Ok(json!({ "counts": run.counts, "cost": run.cost }))
-    }
+/// A preview.
+async fn plan(shop: &str, token: &str) -> Result<Value> {
+    let (runs, catalog) = (FakeRuns::new(Faults::default()), FakeCatalog::new(Faults::default()));
+    let world = World::with(shop, token, Arc::new(Shopify::new()), runs, Arc::new(catalog)).await?;
+    let run = world.run(true).await?;
+    Ok(json!({ "counts": run.counts, "cost": run.cost }))
+}
 
-    /// What an import and its unchanged rerun cost, as the runs say and as all calls of the fakes add up.
-    async fn import_twice(&self) -> Result<Value> {
-        let mut report = json!({});
-        let mut before = (0, 0.0);
-        for name in ["first", "rerun"] {
-            let run = self.run(false).await?;
-            let mut all = self.runs.spent();
-            all.add(self.catalog.spent());
-            report[name] = json!({
-                "counts": run.counts,
-                "cost": run.cost,
-                "all_write_units": all.write_units - before.0,
-                "all_read_units": all.read_units - before.1,
-            });
-            before = (all.write_units, all.read_units);
-        }
-        Ok(report)
+/// What an import and its unchanged rerun cost, as the runs say and as all calls of the fakes add up.
+async fn import_twice(shop: &str, token: &str) -> Result<Value> {
+    let (runs, catalog) = (FakeRuns::new(Faults::default()), FakeCatalog::new(Faults::default()));
+    let world =
+        World::with(shop, token, Arc::new(Shopify::new()), runs.clone(), Arc::new(catalog.clone())).await?;
+    let mut report = json!({});
+    let mut before = (0, 0.0);
+    for name in ["first", "rerun"] {
+        let run = world.run(false).await?;
+        let mut all = runs.spent();
+        all.add(catalog.spent());
+        report[name] = json!({
+            "counts": run.counts,
+            "cost": run.cost,
+            "all_write_units": all.write_units - before.0,
+            "all_read_units": all.read_units - before.1,
+        });
+        before = (all.write_units, all.read_units);
     }
+    Ok(report)
 }
 
 /// Lets the shop collect the same feeds and downloads their files, line by line.
