@@ -6,6 +6,7 @@ pub mod destination;
 pub mod loose;
 pub mod metrics;
 pub mod provider;
+pub mod push;
 pub mod queue;
 pub mod runs;
 pub mod time;
