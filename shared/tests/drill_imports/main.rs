@@ -5,6 +5,7 @@
 
 mod cases;
 mod crashes;
+mod crowd;
 #[path = "../drill/mod.rs"]
 mod drill;
 mod sim;
