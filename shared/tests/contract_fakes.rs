@@ -11,6 +11,7 @@ use shared::testkit::contract::{self, Checked};
 use shared::testkit::destination::FakeMappings;
 use shared::testkit::faults::Faults;
 use shared::testkit::hooks::FakeHooks;
+use shared::testkit::push_store::FakePushStore;
 use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
 
@@ -50,6 +51,17 @@ async fn connectors_and_history() -> Checked {
 #[tokio::test]
 async fn mappings() -> Checked {
     contract::mappings::all(&FakeMappings::new(Faults::default())).await
+}
+
+#[tokio::test]
+async fn pushes() -> Checked {
+    let fake = FakePushStore::new(ManualClock::default(), Faults::default());
+    contract::push::runs(&fake).await?;
+    contract::push::inputs(&fake).await?;
+    contract::push::results(&fake).await?;
+    contract::push::states(&fake).await?;
+    contract::push::budgets(&fake).await?;
+    contract::push::keys(&fake).await
 }
 
 #[tokio::test]

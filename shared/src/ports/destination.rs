@@ -46,4 +46,13 @@ pub trait MappingStore: Send + Sync {
         provider: ProviderId,
         stream: Stream,
     ) -> Result<Option<SavedMapping>, PortError>;
+
+    /// One revision of a stream's mapping.
+    async fn revision(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        stream: Stream,
+        revision: u32,
+    ) -> Result<Option<SavedMapping>, PortError>;
 }

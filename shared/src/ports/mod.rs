@@ -7,6 +7,7 @@ pub mod loose;
 pub mod metrics;
 pub mod provider;
 pub mod push;
+pub mod push_store;
 pub mod queue;
 pub mod runs;
 pub mod time;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::provider::{ProviderError, ShopAccess};
+pub use crate::domain::push::change::FieldChange;
 use crate::domain::push::document::{LevelOptions, ListPolicy, OnUnsupported, QuantityName, Write};
 use crate::domain::push::ledger::RowError;
 use crate::domain::push::levels::{Batch, Complaint, Live, SetLevel};
@@ -75,22 +76,6 @@ pub enum Found {
     One(LiveRecord),
     /// Several records have a key, or the keys lead to different ones.
     Unclear(RowError),
-}
-
-/// A value that a push changes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct FieldChange {
-    /// The field, as a mapping writes it: `title`, `tags[]`, `metafields.custom.size`, `variants[SKU-1].price`.
-    pub path: String,
-    /// What the shop has; absent where the record is new.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
-    pub before: Option<Value>,
-    /// What it will have; absent where the value goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
-    pub after: Option<Value>,
 }
 
 /// What a row asks for, ready to be compared.

@@ -68,6 +68,17 @@ impl MappingStore for FakeMappings {
         };
         self.faults.port("destinations", "mappings.newest", newest).await
     }
+
+    async fn revision(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        stream: Stream,
+        revision: u32,
+    ) -> Result<Option<SavedMapping>, PortError> {
+        let found = || Ok(self.saved().get(&(store.clone(), provider, stream, revision)).cloned());
+        self.faults.port("destinations", "mappings.revision", found).await
+    }
 }
 
 /// A destination whose shop has these metafields, the same for every stream.

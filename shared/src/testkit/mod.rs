@@ -12,6 +12,7 @@ pub mod destination;
 pub mod faults;
 pub mod hooks;
 pub mod metrics;
+pub mod push_store;
 pub mod queue;
 pub mod runs;
 pub mod source;

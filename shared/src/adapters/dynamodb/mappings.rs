@@ -73,4 +73,18 @@ impl MappingStore for DynamoMappings {
         let (items, _) = self.table.query(query).await?;
         items.first().map(read).transpose()
     }
+
+    async fn revision(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        stream: Stream,
+        revision: u32,
+    ) -> Result<Option<SavedMapping>, PortError> {
+        // A query for the very key, since that is what the functions have a right to.
+        let key = keys::mapping(store, provider, stream, revision);
+        let query = Query { limit: Some(1), ..Query::all(&key.pk, &key.sk) };
+        let (items, _) = self.table.query(query).await?;
+        items.first().map(read).transpose()
+    }
 }

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::super::ids::RunId;
 use super::code::{Class, Code, Retry};
@@ -264,8 +263,6 @@ pub struct ResultLine {
     pub idempotency_key: Option<String>,
     /// Why it failed or waits.
     pub error: Option<RowError>,
-    /// The fields that were overwritten, as they were. Goes after the days of undo.
-    pub before: Option<Map<String, Value>>,
     /// The shop's name for the last call.
     pub request_id: Option<String>,
     /// When this was written.

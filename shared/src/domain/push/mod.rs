@@ -3,10 +3,13 @@
 //! A mapping is compiled once, against the inputs that the destination has (`target`), and reports everything that is
 //! wrong with it at once. Rows are then mapped, coerced and checked without a call to the shop.
 
+pub mod change;
 pub mod code;
 mod coerce;
 mod compile;
 pub mod document;
+pub mod inputs;
+pub mod key;
 pub mod ledger;
 pub mod levels;
 pub mod mapping;
@@ -14,8 +17,10 @@ mod needed;
 mod phone;
 mod place;
 pub mod row;
+pub mod run;
 pub mod saved;
 pub mod shown;
+pub mod state;
 pub mod target;
 mod template;
 pub mod throttle;

@@ -47,6 +47,11 @@ async fn the_newest_revision_is_found_and_belongs_to_its_store_and_stream(
     assert_eq!(variants, Some(saved(Stream::ProductVariants, 1)));
     assert_eq!(mappings.newest(&store, PROVIDER, Stream::Orders).await?, None);
     assert_eq!(mappings.newest(&other, PROVIDER, Stream::Products).await?, None);
+    let earlier = mappings.revision(&store, PROVIDER, Stream::Products, 10).await?;
+    assert_eq!(earlier, Some(saved(Stream::Products, 10)));
+    assert_eq!(mappings.revision(&store, PROVIDER, Stream::Products, 13).await?, None);
+    assert_eq!(mappings.revision(&store, PROVIDER, Stream::Orders, 1).await?, None);
+    assert_eq!(mappings.revision(&other, PROVIDER, Stream::Products, 10).await?, None);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ pub mod connectors;
 pub mod hooks;
 pub mod loose;
 pub mod mappings;
+pub mod push;
 pub mod queue;
 pub mod runs;
 pub mod samples;
