@@ -1,6 +1,7 @@
 //! Decisions about a plan: taken on a preview that can still be carried out, kept in its header, and copied into the
 //! run that carries it out, so that what is decided later changes nothing that has begun.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
@@ -163,12 +164,20 @@ impl Imports {
                 for entry in place.entries(PageKind::Plan, number, &mut cost).await? {
                     let record = (entry.kind, entry.external_id);
                     if named.contains(&record) {
-                        found.insert(record, entry);
+                        merge(&mut found, record, entry);
                     }
                 }
             }
         }
         Ok(found)
+    }
+}
+
+/// Puts together what a plan says of a record in parts.
+fn merge(found: &mut HashMap<(Kind, u64), PlanEntry>, record: (Kind, u64), part: PlanEntry) {
+    match found.entry(record) {
+        Entry::Occupied(mut entry) => entry.get_mut().diff.extend(part.diff),
+        Entry::Vacant(entry) => drop(entry.insert(part)),
     }
 }
 

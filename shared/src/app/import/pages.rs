@@ -14,6 +14,9 @@ use crate::ports::runs::{PageKey, PageKind, RunStore};
 
 /// Plan pages are closed above this size.
 const PLAN_PAGE_BYTES: usize = 48 * 1024;
+/// An entry above this size is written in parts. Together with a page that is almost full it is far below what one page
+/// may hold, and so is what many pages of them make in one answer.
+const PART_BYTES: usize = 48 * 1024;
 /// Ids on one full page of seen ids, 8 bytes each. What is not yet on a page must fit a checkpoint.
 const SEEN_PER_PAGE: usize = 4_000;
 /// The form of the pages of seen ids: numbers alone. The form before it, which had a byte for the kind with each, ended
@@ -332,9 +335,19 @@ impl<'a> EntryWriter<'a> {
         Self { chunk, kind, waiting }
     }
 
+    /// Adds an entry. One with very many differences is written in parts, each an entry with its share of them: 2,048
+    /// variants with a few changed fields each are more than a page holds.
     pub async fn push(&mut self, entry: &PlanEntry, cost: &mut Cost) -> Result<(), PortError> {
+        let line = serde_json::to_string(entry).map_err(|e| malformed("plan entry", e))?;
+        if line.len() > PART_BYTES && entry.diff.len() > 1 {
+            let (first, rest) = entry.diff.split_at(entry.diff.len() / 2);
+            for part in [first, rest] {
+                Box::pin(self.push(&PlanEntry { diff: part.to_vec(), ..entry.clone() }, cost)).await?;
+            }
+            return Ok(());
+        }
         let Waiting { text, span, .. } = &mut self.waiting;
-        text.push_str(&serde_json::to_string(entry).map_err(|e| malformed("plan entry", e))?);
+        text.push_str(&line);
         text.push('\n');
         let id = entry.external_id;
         let span = span.get_or_insert(PageSpan { first: id, last: id, entries: 0, number: None });

@@ -28,7 +28,7 @@ pub struct RecordFilter {
 }
 
 /// Pages that are read for one answer at most, so that a narrow filter cannot make an answer late.
-const PAGES_PER_ANSWER: u32 = 40;
+const PAGES_PER_ANSWER: u32 = 20;
 
 /// Where a listing goes on. Bound to its run: a cursor of another one is refused.
 #[derive(Serialize, Deserialize)]
@@ -95,7 +95,8 @@ impl Imports {
         Ok(ShownPage { items, next_cursor: None })
     }
 
-    /// One page of entries, those that came out otherwise than planned replaced by how they came out.
+    /// One page of entries, with how those came out that came out otherwise than planned. The differences stay those of
+    /// the plan: of an entry in parts, each part keeps its own.
     async fn page(
         &self,
         run: &Run,
@@ -117,8 +118,8 @@ impl Imports {
         let number = receipt.page_numbers().get(at as usize).copied().unwrap_or(at);
         let mut entries = place.entries(PageKind::Plan, number, &mut cost).await?;
         for entry in &mut entries {
-            if let Some(result) = results.remove(&(entry.kind, entry.external_id)) {
-                *entry = result;
+            if let Some(result) = results.get(&(entry.kind, entry.external_id)) {
+                (entry.outcome, entry.codes) = (result.outcome, result.codes.clone());
             }
         }
         Ok(entries)
