@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::Value;
+use shared::domain::warning::Code;
 use shared::lambda::openapi::{self, MERCHANT};
 use system_tests::project_root;
 use system_tests::template::Template;
@@ -43,6 +44,15 @@ fn the_committed_document_is_the_code_s() {
         "infra/openapi.yaml differs from the code's types from line {differs} on.\n\
          If that is meant: UPDATE_OPENAPI=1 cargo nextest run -p system-tests --test openapi, and commit the file."
     );
+}
+
+#[test]
+fn codes_are_named_as_answers_name_them() {
+    let document = document();
+    let told = document["components"]["schemas"]["Code"]["enum"].as_array().unwrap();
+    let told: Vec<&str> = told.iter().map(|code| code.as_str().unwrap()).collect();
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(told, codes);
 }
 
 #[test]

@@ -17,8 +17,9 @@ pub enum Severity {
     Blocker,
 }
 
+// `tt`, not `literal`: the derive that documents the names does not look into a captured literal.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal, $severity:ident, $remedy:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $text:tt, $severity:ident, $remedy:literal;)*) => {
         /// What a run says about itself, a resource, a record or a field.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
