@@ -151,7 +151,7 @@ impl Status {
         if state == ConnectorState::Live {
             let can = |resource: Wanted| {
                 let blocked = |one: &Capability| one.resource == resource && one.status == Readiness::Blocked;
-                !capabilities.iter().any(blocked)
+                !capabilities.iter().any(blocked) && !(resource == Wanted::Stock && differs_twice(runs))
             };
             suggestions.extend(rerun(freshness.iter().filter(|data| can(data.resource)), last_run));
         }
@@ -315,6 +315,13 @@ fn suggest(
         }
     }
     list
+}
+
+/// Whether the same stock levels differed after two imports running: another one does not mend them.
+fn differs_twice(runs: &[Run]) -> bool {
+    // Runs come newest first.
+    let proven = runs.iter().filter(|run| run.kind == RunKind::Import && run.state.is_final());
+    proven.filter_map(|run| run.drift).next().is_some_and(|verdict| verdict.repeated > 0)
 }
 
 /// What to import again: what is older than it should be, and what the shop says has changed since. None while a run is

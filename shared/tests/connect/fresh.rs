@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::domain::drift::DriftVerdict;
 use shared::domain::run::{RunState, Wanted};
 use shared::ports::runs::RunStore as _;
 use shared::ports::time::Clock as _;
@@ -98,6 +99,32 @@ async fn nothing_is_suggested_that_cannot_be_done_or_is_being_done() {
     (run.state, run.revision, run.created_at) = (RunState::Extracting, 0, world.clock.now());
     world.runs.begin(&run, None).await.unwrap();
     assert_eq!(shown(&world).await.1, None);
+}
+
+#[tokio::test]
+async fn stock_that_differed_twice_running_is_not_suggested_again() {
+    let world = imported(&Wanted::ALL).await;
+    world.later(25 * HOUR);
+    let mut run = world.runs.all().remove(0);
+    let verdict = |rows, repeated| DriftVerdict {
+        as_of: run.created_at,
+        reread: 0,
+        whole: true,
+        rows,
+        repeated,
+        pages: 1,
+    };
+    let (once, twice) = (verdict(1, 0), verdict(1, 1));
+    for (drift, suggested) in [
+        (once, json!(["products", "stock", "metafields", "categories"])),
+        (twice, json!(["products", "metafields", "categories"])),
+    ] {
+        run.drift = Some(drift);
+        world.runs.save(&mut run).await.unwrap();
+        let (stale, rerun) = shown(&world).await;
+        assert!(stale.contains("stock"), "its age is told as it is");
+        assert_eq!(rerun.unwrap()["resources"], suggested);
+    }
 }
 
 fn uuid_of(seed: u64) -> uuid::Uuid {
