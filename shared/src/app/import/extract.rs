@@ -223,8 +223,7 @@ impl ImportStep {
 
     fn locations_page<'a>(&'a self, run: &'a Run) -> Chunk<'a> {
         // Locations are read once: a new generation of the plan uses the same page.
-        let chunk = ChunkId { feed: Feed::Locations, index: 0 };
-        Chunk { runs: self.runs.as_ref(), store: &run.store, run: &run.id, chunk, generation: 0 }
+        Chunk::of_every_plan(self.runs.as_ref(), run, ChunkId { feed: Feed::Locations, index: 0 })
     }
 
     async fn put_locations(&self, run: &Run, items: Vec<SourceItem>) -> Result<(), StepError> {

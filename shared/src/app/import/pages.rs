@@ -8,7 +8,7 @@ use crate::domain::drift::DriftRow;
 use crate::domain::ids::{RunId, StoreId};
 use crate::domain::plan::PlanEntry;
 use crate::domain::record::{Base, Digest, Kind, Record, RecordKey, Source, Standing, StoredRecord};
-use crate::domain::run::{ChunkId, Cost, PageSpan, Phase};
+use crate::domain::run::{ChunkId, Cost, PageSpan, Phase, Run};
 use crate::ports::PortError;
 use crate::ports::runs::{PageKey, PageKind, RunStore};
 
@@ -41,7 +41,12 @@ fn malformed(what: &'static str, why: impl ToString) -> PortError {
     PortError::Malformed { what, why: why.to_string() }
 }
 
-impl Chunk<'_> {
+impl<'a> Chunk<'a> {
+    /// Where a run keeps what is the same whichever generation its plan is in.
+    pub fn of_every_plan(runs: &'a dyn RunStore, run: &'a Run, chunk: ChunkId) -> Self {
+        Self { runs, store: &run.store, run: &run.id, chunk, generation: 0 }
+    }
+
     fn key(&self, kind: PageKind, number: u32) -> PageKey {
         PageKey { run: self.run.clone(), chunk: self.chunk, generation: self.generation, kind, number }
     }

@@ -68,8 +68,7 @@ impl ImportStep {
 
     /// Where the rows of a run's verdict stand.
     pub(super) fn drift_place<'a>(runs: &'a dyn crate::ports::runs::RunStore, run: &'a Run) -> Chunk<'a> {
-        let chunk = ChunkId { feed: Feed::Missing, index: 0 };
-        Chunk { runs, store: &run.store, run: &run.id, chunk, generation: 0 }
+        Chunk::of_every_plan(runs, run, ChunkId { feed: Feed::Missing, index: 0 })
     }
 
     /// The levels that the shop changed since the run began; none where the shop is no longer to be asked.

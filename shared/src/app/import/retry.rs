@@ -126,9 +126,8 @@ impl ImportStep {
         Ok(found.ok_or_else(|| AppError::bug("what a retry is to try is gone"))?)
     }
 
-    /// Whichever generation the plan is in, it is the same.
     fn place_to_retry<'a>(&'a self, run: &'a Run) -> Chunk<'a> {
-        Chunk { generation: 0, ..self.place(run, TO_RETRY) }
+        Chunk::of_every_plan(self.runs.as_ref(), run, TO_RETRY)
     }
 }
 
