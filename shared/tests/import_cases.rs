@@ -1,4 +1,6 @@
-//! Cases of import.md §6 that no other file of tests is about.
+//! Cases of import.md §6 that no other file of tests is about. Each case is the tests whose names begin with its number,
+//! wherever they stand. Those against software that nobody here wrote are commands: 12 the drill `agreement`, 13
+//! `make peers`, 14 `make bench`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 

@@ -43,7 +43,7 @@ async fn clean() -> (String, String) {
 }
 
 #[tokio::test]
-async fn every_message_twice_and_out_of_order_is_one_run() {
+async fn case_07_every_message_twice_and_out_of_order_is_one_run() {
     let clean = clean().await;
     for seed in 0..40_u64 {
         let world = changed().await;

@@ -186,7 +186,7 @@ async fn an_unlinked_warehouse_of_the_same_name_blocks_creation() {
 }
 
 #[tokio::test]
-async fn an_undo_puts_everything_back_but_what_was_edited_since() {
+async fn case_10_an_undo_puts_everything_back_but_what_was_edited_since() {
     let world = World::stocked().await;
     world.run().await;
     let before = world.catalog.dump_with(Shown::default());
@@ -226,7 +226,7 @@ async fn undoing_the_first_import_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_shop_that_announces_more_than_it_delivers_changes_nothing() {
+async fn case_04_a_shop_that_announces_more_than_it_delivers_changes_nothing() {
     for letdown in [
         Letdown { announce_extra: 1, ..Letdown::default() },
         Letdown { cut_at: Some(9), ..Letdown::default() },
@@ -251,11 +251,15 @@ async fn a_shop_that_announces_more_than_it_delivers_changes_nothing() {
 }
 
 #[tokio::test]
-async fn children_apart_from_their_parents_are_joined_with_the_same_result() {
+async fn case_03_children_apart_from_their_parents_are_joined_with_the_same_plan_and_result() {
     let clean = World::stocked().await;
+    let planned = clean.preview().await;
     clean.run().await;
     let world = World::stocked().await;
     world.source.let_down(Letdown { ungrouped: true, ..Letdown::default() });
+    let preview = world.preview().await;
+    assert_eq!(preview.counts, planned.counts);
+    assert_eq!(world.records(&preview.run_id).await, clean.records(&planned.run_id).await);
     let run = world.run().await;
     assert_eq!(run.status, RunState::Completed, "{:?}", run.failure);
     assert_eq!(world.catalog.dump(), clean.catalog.dump());
@@ -387,4 +391,22 @@ async fn a_run_shows_its_options_and_one_from_a_preview_has_the_previews() {
     let run = world.imports.start(world.asker(), request, None).await.unwrap();
     world.settle().await;
     assert_eq!(world.shown(&run).await.options, chosen);
+}
+
+/// Fewer products make it more, because every run reads its own pages too.
+#[tokio::test]
+async fn an_unchanged_rerun_of_a_thousand_products_reads_two_units_for_each_at_most() {
+    let mut world = World::new().await;
+    world.step.chunk_bytes = 250 * source::ITEM_BYTES;
+    for id in 1..=1_000 {
+        world.source.put(Feed::Products, source::product(id, &format!("Product {id}"), 2, &[1, 2]));
+        world.source.put(Feed::Metafields, source::metafields(id, &["a", "b"]));
+    }
+    world.run().await;
+    let before = (world.catalog.spent().read_units, world.runs.spent().read_units);
+    let rerun = world.run().await;
+    assert_eq!((rerun.status, rerun.cost.catalogue_writes), (RunState::Completed, 0));
+    let of_records = world.catalog.spent().read_units - before.0;
+    let of_runs = world.runs.spent().read_units - before.1;
+    assert!(of_records + of_runs <= 2_000.0, "{of_records} of records, {of_runs} of the run's own");
 }

@@ -57,7 +57,7 @@ fn title(world: &World) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn without_the_scope_for_stock_products_come_and_the_old_stock_is_kept() {
+async fn case_11_without_the_scope_for_stock_products_come_and_the_old_stock_is_kept() {
     let world = changed().await;
     let stock = world.stored(Kind::Stock, 4);
     grant(&world, "read_products,read_locations").await;
@@ -299,7 +299,7 @@ async fn work_of_a_cancelled_run_is_stopped_by_the_next_token_too() {
 }
 
 #[tokio::test]
-async fn another_shop_is_another_catalogue_whatever_numbers_its_records_have() {
+async fn case_11_another_shop_is_another_catalogue_whatever_numbers_its_records_have() {
     let world = World::stocked().await;
     world.run().await;
     let first = world.catalog.all(&world.store).len();

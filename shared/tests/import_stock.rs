@@ -54,9 +54,9 @@ async fn run_with(world: &World, options: AskedOptions) -> ShownRun {
     world.shown(&run).await
 }
 
-/// import.md §6, case 2.
 #[tokio::test]
-async fn stock_to_zero_a_removed_level_an_untracked_item_and_a_negative_number_each_get_number_and_code() {
+async fn case_02_stock_to_zero_a_removed_level_an_untracked_item_and_a_negative_number_each_get_number_and_code()
+ {
     let world = World::stocked().await;
     world.run().await;
     set_in_shop(&world, 1, "100:1", "available", json!(0));

@@ -26,9 +26,8 @@ fn rename_in_shop(world: &World, location: u64, name: &str) {
     world.source.change(Feed::Locations, location, |item| item.label = name.to_owned());
 }
 
-/// import.md §6, case 1.
 #[tokio::test]
-async fn renames_in_the_shop_here_or_on_both_sides_never_make_another_warehouse() {
+async fn case_01_renames_in_the_shop_here_or_on_both_sides_never_make_another_warehouse() {
     for (there, here) in [(true, false), (false, true), (true, true)] {
         let world = World::stocked().await;
         world.run().await;

@@ -73,7 +73,7 @@ fn a_clean_run_of_every_kind_ends_well_and_comes_again_the_same() {
 }
 
 #[test]
-fn every_call_struck_by_every_fault_changes_nothing() {
+fn case_06_every_call_struck_by_every_fault_changes_nothing() {
     let began = real_time();
     let mut cases = Vec::new();
     for kind in Kind::ALL {

@@ -91,7 +91,7 @@ async fn with_code(world: &World, run: &str, code: Code) -> Vec<ShownRecord> {
 }
 
 #[tokio::test]
-async fn a_changed_handle_title_or_sku_is_the_same_record() {
+async fn case_08_a_changed_handle_title_or_sku_is_the_same_record() {
     let world = World::stocked().await;
     world.run().await;
     let id = world.stored(Kind::Product, 4).unwrap().key.internal_id(&world.store);
@@ -110,7 +110,7 @@ async fn a_changed_handle_title_or_sku_is_the_same_record() {
 }
 
 #[tokio::test]
-async fn a_title_edited_here_and_a_price_edited_there_both_survive() {
+async fn case_09_a_title_edited_here_and_a_price_edited_there_both_survive() {
     let world = World::stocked().await;
     world.run().await;
     here(&world, 4, "title", "Mine");
