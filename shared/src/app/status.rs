@@ -151,7 +151,8 @@ impl Status {
         if state == ConnectorState::Live {
             let can = |resource: Wanted| {
                 let blocked = |one: &Capability| one.resource == resource && one.status == Readiness::Blocked;
-                !capabilities.iter().any(blocked) && !(resource == Wanted::Stock && differs_twice(runs))
+                let in_vain = resource == Wanted::Stock && differs_twice(runs);
+                !in_vain && !capabilities.iter().any(blocked)
             };
             suggestions.extend(rerun(freshness.iter().filter(|data| can(data.resource)), last_run));
         }
