@@ -6,6 +6,7 @@
 mod server;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use server::Server;
 use shared::adapters::clients;
@@ -14,13 +15,13 @@ use shared::adapters::dynamodb::{
     keys,
 };
 use shared::adapters::secrets::SecretsVault;
-use shared::adapters::sqs::{self, SqsStepQueue};
+use shared::adapters::sqs::{self, SqsRedelivery, SqsStepQueue};
 use shared::adapters::system::SystemClock;
 use shared::adapters::webhook_queue::{self, SqsWebhookQueue};
 use shared::domain::ids::{ShopId, StoreId};
 use shared::domain::notice::{Notice, Person};
 use shared::ports::PortError;
-use shared::ports::queue::StepMessage;
+use shared::ports::queue::{Redelivery as _, StepMessage};
 use shared::ports::webhooks::{Held, Owner, PersonalData as _, Task, WebhookMessage, WebhookQueue as _};
 use shared::testkit::contract::samples::PROVIDER;
 use shared::testkit::contract::{self, Checked};
@@ -104,6 +105,30 @@ async fn queue() -> Checked {
     let url = made.queue_url().unwrap_or_default().to_owned();
     let queue = SqsStepQueue::new(client.clone(), url.clone());
     contract::queue::all(&queue, &Received { client, url }).await
+}
+
+#[tokio::test]
+async fn a_message_in_hand_comes_again_when_it_was_put_off_to_and_not_before() -> Checked {
+    let server = Server::start().await;
+    let client = clients::sqs(&server.config);
+    // Untouched, it would come again after ten minutes.
+    let made = client.create_queue().queue_name("import-steps");
+    let made = made.attributes("VisibilityTimeout".into(), "600").send().await?;
+    let url = made.queue_url().unwrap_or_default().to_owned();
+    let redelivery = SqsRedelivery::new(client.clone(), url.clone());
+    client.send_message().queue_url(&url).message_body("step").send().await?;
+    let receive = async |seconds| {
+        let asked = client.receive_message().queue_url(&url).wait_time_seconds(seconds);
+        let got = asked.send().await.unwrap().messages.unwrap_or_default();
+        got.first().and_then(|message| message.receipt_handle()).map(str::to_owned)
+    };
+    let handle = receive(1).await.ok_or("nothing came")?;
+    redelivery.put_off(&handle, Duration::from_millis(900)).await?;
+    let handle = receive(4).await.ok_or("it did not come again")?;
+    redelivery.put_off(&handle, Duration::from_secs(900)).await?;
+    assert_eq!(receive(2).await, None);
+    assert!(redelivery.put_off("no handle of this queue", Duration::from_secs(1)).await.is_err());
+    Ok(())
 }
 
 #[tokio::test]
