@@ -95,7 +95,7 @@ codes! {
     ColSmartFrozen = "COL_SMART_FROZEN", Info, "The members of a smart collection were copied as they are now; they are refreshed by a rerun.";
     LocRenamedSource = "LOC_RENAMED_SOURCE", Info, "The location was renamed in the shop; the warehouse is the same one.";
     LocRenamedLocal = "LOC_RENAMED_LOCAL", Info, "The warehouse keeps the name it was given here; the shop's name is kept beside it.";
-    LocMatchAmbiguous = "LOC_MATCH_AMBIGUOUS", Blocker, "A warehouse of the same name exists and is linked to no location. Link or rename it, then run again.";
+    LocMatchAmbiguous = "LOC_MATCH_AMBIGUOUS", Blocker, "A warehouse of the same name exists and is linked to no location. Decide `create_warehouse` on the preview to make another beside it, or rename yours and run again.";
     LocDuplicateSuspect = "LOC_DUPLICATE_SUSPECT", Warning, "Another location of the shop has the same name. Both are kept, told apart by their ids; rename one in the shop if that is not meant.";
     LocInactive = "LOC_INACTIVE", Info, "The location is inactive in the shop; it is kept and flagged.";
     LocFulfillmentService = "LOC_FULFILMENT_SERVICE", Info, "The location belongs to a fulfilment service, which owns its stock.";
