@@ -81,6 +81,18 @@ def run_scenario(current: Step) -> None:
     command(tools.venv("stack") / "bin" / "python", "-m", "local", "scenario", env={"CI": "1"})(current)
 
 
+def run_tests(env: dict[str, str]) -> Callable[[Step], None]:
+    """The tests, with all that they say kept for drill D6."""
+
+    def run(current: Step) -> None:
+        from .drills import suite
+
+        with suite.listening() as (more, see):
+            command("cargo", "nextest", "run", "--workspace", "--no-fail-fast", env={**env, **more}, keep=NEXTEST, see=see)(current)
+
+    return run
+
+
 def steps() -> dict[str, Callable[[Step], None]]:
     ministack = tools.venv("stack") / "bin" / "ministack"
     env = {"SHOPIFY_SCHEMA_DIR": str(schema.ensure()), "MINISTACK_BIN": str(ministack)}
@@ -90,7 +102,7 @@ def steps() -> dict[str, Callable[[Step], None]]:
         "template": check_template,
         "GraphQL documents": check_documents,
         "local stack": command(sys.executable, "-m", "unittest", "discover", "-t", "infra", "-s", "infra/local/tests"),
-        "tests": command("cargo", "nextest", "run", "--workspace", "--no-fail-fast", env=env, keep=NEXTEST),
+        "tests": run_tests(env),
         "doc tests": command("cargo", "test", "--workspace", "--doc", env=env),
         "documentation": command("cargo", "doc", "--workspace", "--no-deps", env={"RUSTDOCFLAGS": "-D warnings"}),
     }

@@ -76,6 +76,7 @@ DRILLS = [
     Drill("agreement", "our verdict and that of Shopify's library", own("agreement")),
     Drill("mutants", "a broken build for every family of attacks", own("mutants", pr=("--check",))),
     Drill("fuzz", "shop names, callbacks, webhooks, at random", own("fuzz", pr=("--seconds", "10"), nightly=("--seconds", "300"))),
+    Drill("D6-tests", "D6 secrets in all that the tests said", own("suite-leaks", nightly=("--fresh",))),
     Drill("stack", "D2 tenants, IAM, webhooks, D6 secrets on the deployed stack", own("stack-drills")),
 ]
 # What a drill says under other names than its own.

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::canaries;
 use crate::ports::time::{Clock, Random};
 
 /// A clock that moves only when told to, or when someone sleeps. Clones share the time.
@@ -65,18 +68,27 @@ impl SeededRandom {
     }
 }
 
-impl Random for SeededRandom {
-    fn bytes32(&self) -> [u8; 32] {
+impl SeededRandom {
+    fn draw(&self) -> [u8; 32] {
         let number = self.drawn.fetch_add(1, Ordering::SeqCst);
         let mut hash = Sha256::new();
         hash.update(self.seed.to_be_bytes());
         hash.update(number.to_be_bytes());
         hash.finalize().into()
     }
+}
+
+impl Random for SeededRandom {
+    /// A state, a cookie or an address's key: what is drawn whole is a secret.
+    fn bytes32(&self) -> [u8; 32] {
+        let drawn = self.draw();
+        canaries::secret("state, cookie or key", &URL_SAFE_NO_PAD.encode(drawn));
+        drawn
+    }
 
     fn uuid(&self, now: Timestamp) -> Uuid {
         let mut tail = [0; 10];
-        tail.copy_from_slice(&self.bytes32()[..10]);
+        tail.copy_from_slice(&self.draw()[..10]);
         let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
         uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid()
     }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use super::canaries;
 use super::faults::Faults;
 use crate::domain::ids::ShopDomain;
 use crate::domain::scopes::Scopes;
@@ -158,6 +159,7 @@ impl FakeShop {
         let mut inner = self.inner();
         inner.issued += 1;
         let code = format!("c0de{:028}", inner.issued);
+        canaries::secret("code", &code);
         inner.codes.insert(code.clone(), shop.clone());
         code.into()
     }
@@ -177,6 +179,7 @@ impl FakeShop {
         let mut inner = self.inner();
         inner.issued += 1;
         let token = format!("shpat_{:032x}", inner.issued);
+        canaries::secret("access token", &token);
         if let Some(shop) = inner.shops.get_mut(shop) {
             shop.installed = true;
             shop.access.insert(token.clone());
@@ -273,6 +276,8 @@ impl FakeShop {
 
     fn grant(number: u64, shop: &mut Shop, replaced: Option<&str>) -> TokenGrant {
         let (access, refresh) = (format!("shpat_{number:032x}"), format!("shprt_{number:032x}"));
+        canaries::secret("access token", &access);
+        canaries::secret("refresh token", &refresh);
         shop.access.insert(access.clone());
         shop.refresh.insert(refresh.clone());
         if let Some(replaced) = replaced {

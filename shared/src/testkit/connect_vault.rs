@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 
+use super::canaries;
 use super::faults::Faults;
 use crate::domain::ids::{InstallId, ProviderId};
 use crate::ports::PortError;
@@ -34,6 +35,7 @@ pub struct FakeVault {
 impl FakeVault {
     /// An empty vault that holds this secret of our app.
     pub fn new(app: AppSecret, faults: Faults) -> Self {
+        canaries::secret("app secret", app.current.expose_secret());
         Self { app, faults, inner: Mutex::default() }
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::canaries;
 use crate::ports::PortError;
 
 /// What happens to one call.
@@ -68,6 +69,7 @@ pub struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
+        canaries::listen();
         Self { inner: Arc::default(), thawed: Arc::new(watch::Sender::new(0)) }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::canaries;
 use super::faults::Faults;
 use crate::adapters::webhook_queue;
 use crate::domain::ids::{InstallId, ProviderId, ShopId, StoreId};
@@ -215,7 +216,9 @@ impl FakeWebhookQueue {
 impl WebhookQueue for FakeWebhookQueue {
     async fn send(&self, message: &WebhookMessage) -> Result<(), PortError> {
         let send = || {
-            self.bodies().push(webhook_queue::body(message)?);
+            let body = webhook_queue::body(message)?;
+            canaries::said("queue", &body);
+            self.bodies().push(body);
             Ok(())
         };
         self.faults.port("queue", "webhooks.send", send).await

@@ -1,6 +1,7 @@
 //! Fakes that inject faults, builders, and the contract suite that binds fakes and adapters.
 
 pub mod bad_shop;
+pub mod canaries;
 pub mod catalog;
 pub mod clock;
 mod connect_loose;

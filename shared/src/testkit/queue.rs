@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::canaries;
 use super::clock::ManualClock;
 use super::faults::Faults;
 use crate::adapters::sqs;
@@ -152,6 +153,7 @@ impl StepQueue for FakeQueue {
                     .map_err(|error| PortError::Malformed { what: "message", why: error.to_string() })?;
                 inner.numbers += 1;
                 let number = inner.numbers;
+                canaries::said("queue", &body);
                 inner.bodies.push(body);
                 inner.waiting.push(Waiting { number, message, due, receives: 0 });
             }

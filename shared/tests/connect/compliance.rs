@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::domain::connection::{ConnectorState, HistoryAction, HistoryEntry, Reason};
+use shared::testkit::canaries;
 use shared::testkit::faults::Fault;
 
 use crate::uninstalled::{deliver, received};
@@ -11,6 +12,7 @@ use crate::world::{Browser, PROVIDER, World, domain, outcome, store};
 const CANARY: &str = "carla@canary.example";
 
 fn request(topic: &str, id: &str) -> Value {
+    canaries::secret("person", CANARY);
     let body = json!({
         "shop_id": 1_001,
         "shop_domain": "acme.myshopify.com",

@@ -301,6 +301,7 @@ async fn a_body_may_be_large_but_not_endless() {
 async fn nothing_about_a_person_goes_on_but_numbers() {
     let world = listening().await;
     let canaries = ["carla@canary.example", "+49 151 canary", "Carla Canary"];
+    canaries.iter().for_each(|person| shared::testkit::canaries::secret("person", person));
     let body = json!({
         "shop_id": 1_001,
         "shop_domain": "acme.myshopify.com",

@@ -27,6 +27,7 @@ use shared::lambda::webhooks;
 use shared::ports::provider::{AppSecret, Connect as _, ShopProfile};
 use shared::ports::time::Clock as _;
 use shared::providers::shopify::Shopify;
+use shared::testkit::canaries;
 use shared::testkit::clock::{ManualClock, SeededRandom};
 use shared::testkit::connect_shop::FakeShop;
 use shared::testkit::connect_store::FakeConnectors;
@@ -93,7 +94,9 @@ pub fn sign(query: &str) -> String {
     pairs.sort_unstable();
     let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     let mac = mac.chain_update(pairs.join("&").as_bytes()).finalize().into_bytes();
-    format!("{query}&hmac={}", hex::encode(mac))
+    let hmac = hex::encode(mac);
+    canaries::secret("signature", &hmac);
+    format!("{query}&hmac={hmac}")
 }
 
 pub fn body(response: &Response) -> Value {
