@@ -1,8 +1,7 @@
 //! What goes wrong in a drill sets off the template's own alarm for it, and no other (P18): the metrics that the code
 //! records in the fake world, evaluated by the statistic, the periods and the threshold that the template says.
 //!
-//! What AWS measures by itself (queue depths, errors and throttles of functions) no fake can tell; the template's test
-//! holds those alarms to the resources they watch.
+//! What AWS measures by itself (queue depths, errors and throttles of functions) no fake can tell: see `aws_alarms.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a drill stops where the world is not as it set it up")]
 
