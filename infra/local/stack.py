@@ -104,14 +104,16 @@ class Stack:
             raise Failed(f"simulator: {method} {path} answered {answer.status}: {answer.body.decode(errors='replace')}")
         return answer.json() if answer.body else None
 
-    def aws(self, service: str):
-        """A boto3 client of the stack's own AWS, with the operator's rights."""
+    def aws(self, service: str, role: dict[str, str] | None = None):
+        """A boto3 client of the stack's own AWS, with the operator's rights or with the keys of a role."""
+        keys = role or {"AccessKeyId": "test", "SecretAccessKey": "test"}
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys.get("SessionToken"),
             config=Config(proxies={}, retries={"max_attempts": 3}),
         )
 

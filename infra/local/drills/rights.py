@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from botocore.exceptions import ClientError
 
 from .. import template
-from ..stack import NAME, REGION, Stack
+from ..stack import NAME, Stack
 
 DENIED = {"AccessDenied", "AccessDeniedException", "AccessDeniedError"}
 KEY = {"pk": {"S": "DRILL#none"}, "sk": {"S": "none"}}
@@ -85,9 +85,6 @@ def physical(stack: Stack) -> list[dict]:
 
 def assume(stack: Stack, role: str) -> Callable:
     """Makes clients that act as a deployed role."""
-    import boto3
-    from botocore.config import Config
-
     iam = stack.aws("iam")
     found = iam.get_role(RoleName=role)["Role"]
     document = found["AssumeRolePolicyDocument"]
@@ -95,15 +92,7 @@ def assume(stack: Stack, role: str) -> Callable:
     operator = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps({**document, "Statement": [*document["Statement"], operator]}))
     keys = stack.aws("sts").assume_role(RoleArn=found["Arn"], RoleSessionName="drill")["Credentials"]
-    return lambda service: boto3.client(
-        service,
-        endpoint_url=stack.endpoint,
-        region_name=REGION,
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-        config=Config(proxies={}, retries={"max_attempts": 1}),
-    )
+    return lambda service: stack.aws(service, keys)
 
 
 def outcome(call: Callable[[], object]) -> str:
