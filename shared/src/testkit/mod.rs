@@ -14,6 +14,7 @@ pub mod faults;
 pub mod hooks;
 pub mod metrics;
 pub mod push_store;
+pub mod push_writer;
 pub mod queue;
 pub mod runs;
 pub mod source;

@@ -167,6 +167,7 @@ codes! {
     FailedShare = "FAILED_SHARE", Guard, Human, StopsRun, "Too many rows failed. Look at them, then replay the run.";
     DeleteGuard = "DELETE_GUARD", Guard, Human, StopsRun, "The run would delete more than it may. Look at the plan, then decide.";
     Cancelled = "CANCELLED", Guard, Human, StopsRun, "The run was cancelled.";
+    RowsExpired = "ROWS_EXPIRED", Guard, Human, StopsRun, "Rows are kept for 30 days, and these are gone. Send them again.";
     Bug = "BUG", Internal, No, FailsRow, "A fault of ours. Tell support the run's id.";
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::super::ids::RunId;
-use super::code::{Class, Code, Retry};
+use super::code::{Class, Code, Effect, Retry};
 use super::target::Stream;
 
 /// What became of a row in the end. A row without an outcome is pending.
@@ -222,6 +222,12 @@ impl RowError {
         Self { code: code.map_or(refused.code, str::to_owned), ..refused }
     }
 
+    /// What it means for the row and its run. The shop's own codes fail the row.
+    pub fn effect(&self) -> Effect {
+        let ours = Code::ALL.iter().find(|code| code.as_str() == self.code);
+        ours.map_or(Effect::FailsRow, |code| code.effect())
+    }
+
     /// The error with the field and the column it is about.
     pub fn about(self, path: impl Into<String>, column: Option<String>) -> Self {
         Self { path: Some(path.into()), column, ..self }
@@ -267,6 +273,18 @@ pub struct ResultLine {
     pub request_id: Option<String>,
     /// When this was written.
     pub at: Timestamp,
+}
+
+/// A message of the shop without the e-mail addresses and phone numbers that it repeats.
+pub fn masked_text(text: &str) -> String {
+    let words = text.split_inclusive(char::is_whitespace);
+    let hidden = words.map(|word| {
+        let bare = word.trim_end();
+        let digits = bare.chars().filter(char::is_ascii_digit).count();
+        let number = digits >= 7 && bare.chars().all(|c| c.is_ascii_digit() || "+-().,:;'\"".contains(c));
+        if bare.contains('@') || number { format!("***{}", &word[bare.len()..]) } else { word.to_owned() }
+    });
+    hidden.collect()
 }
 
 /// A key about a customer as logs and lists may show it: enough to know it again, too little to use.
@@ -363,6 +381,12 @@ mod tests {
         assert_eq!(masked("ada@example.com"), "a***@e***");
         assert_eq!(masked("+33612345678"), "***78");
         assert_eq!(masked("C-17"), "***");
+    }
+
+    #[test]
+    fn a_message_about_a_customer_keeps_its_words_alone() {
+        let told = "Email 'ada@example.com' is taken, phone +33612345678 too.\nOrder 1001 stays";
+        assert_eq!(masked_text(told), "Email *** is taken, phone *** too.\nOrder 1001 stays");
     }
 
     #[test]

@@ -31,6 +31,11 @@ impl Points {
         fits.then(|| Self((points * 1000.0).round() as u64))
     }
 
+    /// So many thousandths.
+    pub fn from_thousandths(thousandths: u64) -> Self {
+        Self(thousandths)
+    }
+
     /// Thousandths.
     pub fn thousandths(self) -> u64 {
         self.0

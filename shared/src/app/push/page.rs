@@ -1,0 +1,310 @@
+//! One page of rows: taken apart into records, gone through in blocks, each until its records have their outcome or wait
+//! for what takes longer than the step has time.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::desk::{Desk, Halt};
+use super::record::{Back, Job};
+use crate::domain::push::change::{FieldChange, Image};
+use crate::domain::push::code::Code;
+use crate::domain::push::inputs::NumberedRow;
+use crate::domain::push::ledger::{Op, Outcome, ResultLine, RowError, masked, masked_text};
+use crate::domain::push::mapping::{Mapping, Records};
+use crate::domain::push::row::{Row, RowProblem};
+use crate::domain::push::run::PushKind;
+use crate::domain::push::state::fingerprint;
+use crate::domain::push::target::Stream;
+
+/// Records that are looked up together and written side by side.
+const BLOCK: usize = 50;
+/// How often a record is tried in one step.
+pub(super) const ATTEMPTS: u32 = 6;
+/// What takes longer than this is not waited for in place.
+const LONG: Duration = Duration::from_secs(300);
+
+/// What is put down about a page.
+pub(super) struct Paper {
+    pub number: u32,
+    pub rows: u32,
+    pub lines: BTreeMap<u64, ResultLine>,
+    /// What this run was about to write, by row.
+    pub intents: HashMap<u64, Image>,
+    /// The number of the next part of images.
+    pub part: u32,
+    /// What the plan says that is applied, by row.
+    pub planned: Option<HashMap<u64, Image>>,
+    /// What is to be given back, by row.
+    pub backs: HashMap<u64, Back>,
+    pub expires_at: Timestamp,
+    /// Rows of the run that took something away.
+    pub deleting: u64,
+    /// What a plan would cost, in thousandths.
+    pub forecast: u64,
+    pub changed: bool,
+}
+
+/// What is next for a record.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// It has its outcome.
+    Over(Outcome, Option<RowError>),
+    /// It is taken up again, after this long at least. `counts`: not for ever.
+    Again { error: RowError, wait: Duration, counts: bool },
+}
+
+/// What a line tells beside the outcome.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told {
+    pub op: Option<Op>,
+    pub gid: Option<String>,
+    pub plan: Vec<String>,
+    pub points: u32,
+    pub ms: u64,
+    pub payload_hash: Option<String>,
+    pub idempotency_key: Option<String>,
+    pub request_id: Option<String>,
+}
+
+/// Which row a line is about.
+pub(super) struct About<'a> {
+    pub seq: u64,
+    pub key: &'a str,
+    pub hash: &'a str,
+}
+
+/// Images by row; of a row with several, the earliest `before` and the latest `after` of each field.
+pub(super) fn merged(parts: Vec<Vec<Image>>) -> HashMap<u64, Image> {
+    let mut merged: HashMap<u64, Image> = HashMap::new();
+    for image in parts.into_iter().flatten() {
+        let Some(first) = merged.get_mut(&image.seq) else {
+            merged.insert(image.seq, image);
+            continue;
+        };
+        for change in image.diff {
+            match first.diff.iter_mut().find(|known| known.path == change.path) {
+                Some(known) => known.after = change.after,
+                None => first.diff.push(change),
+            }
+        }
+    }
+    merged
+}
+
+/// The first of several problems, and how many more there are.
+pub(super) fn problem(problems: &[RowProblem]) -> RowError {
+    let Some(first) = problems.first() else { return RowError::ours(Code::Bug, "a row that says nothing") };
+    let more = problems.len() - 1;
+    let others = if more > 0 { format!("; {more} more") } else { String::new() };
+    let error = RowError::ours(first.code, format!("{}{others}", first.message));
+    error.about(&first.path, first.column.clone())
+}
+
+/// An undo of what nothing is kept of.
+pub(super) fn nothing_kept() -> RowError {
+    RowError::ours(Code::UnsupportedChange, "what was there before is not kept any more")
+}
+
+/// How long to wait before the next of so many attempts.
+pub(super) fn pause(attempts: u32) -> Duration {
+    Duration::from_millis(500) * 2u32.pow(attempts.saturating_sub(1).min(6))
+}
+
+pub(super) fn source_hash(row: &Row) -> String {
+    fingerprint(&[&serde_json::to_string(row).unwrap_or_default()])
+}
+
+impl Paper {
+    /// Whether a row has its outcome.
+    pub(super) fn is_over(&self, seq: u64) -> bool {
+        self.lines.get(&seq).is_some_and(|line| line.outcome.is_some())
+    }
+
+    /// The fields that are about to be changed, stored before they are.
+    pub(super) async fn put_images(&mut self, desk: &Desk<'_>, images: Vec<Image>) -> Result<(), Halt> {
+        if images.is_empty() {
+            return Ok(());
+        }
+        let (store, run) = (&desk.run.store, &desk.run.id);
+        let put = desk.app.results.put_images(store, run, self.number, self.part, &images, self.expires_at);
+        put.await?;
+        self.part += 1;
+        for (seq, image) in merged(vec![images]) {
+            let mut both = Vec::from_iter(self.intents.remove(&seq));
+            both.push(image);
+            self.intents.extend(merged(vec![both]));
+        }
+        Ok(())
+    }
+
+    /// What the plan says of a row is not what it is now.
+    pub(super) fn is_stale(&self, seq: u64, op: Op, diff: &[FieldChange]) -> bool {
+        let Some(planned) = &self.planned else { return false };
+        // What this run was about to write was compared before.
+        if self.intents.contains_key(&seq) {
+            return false;
+        }
+        match planned.get(&seq) {
+            Some(image) => image.op != op || image.diff != diff,
+            None => !diff.is_empty(),
+        }
+    }
+
+    /// Puts down what became of a row, or why it is pending.
+    pub(super) fn put(
+        &mut self,
+        desk: &Desk<'_>,
+        about: About<'_>,
+        told: &Told,
+        outcome: Option<Outcome>,
+        error: Option<RowError>,
+    ) {
+        let About { seq, key, hash } = about;
+        let stream = desk.run.stream;
+        let key = if stream == Stream::Customers { masked(key) } else { key.to_owned() };
+        let people = matches!(stream, Stream::Customers | Stream::Orders);
+        let error = error.map(|mut error| {
+            if people {
+                error.message = masked_text(&error.message);
+            }
+            error
+        });
+        let before = self.lines.get(&seq);
+        let line = ResultLine {
+            v: 1,
+            run: desk.run.id.clone(),
+            seq,
+            stream,
+            key,
+            op: told.op,
+            outcome,
+            gid: told.gid.clone(),
+            plan: told.plan.clone(),
+            attempts: before.map_or(0, |line| line.attempts) + 1,
+            points: before.map_or(0, |line| line.points) + told.points,
+            ms: before.map_or(0, |line| line.ms) + told.ms,
+            source_hash: hash.to_owned(),
+            payload_hash: told.payload_hash.clone(),
+            idempotency_key: told.idempotency_key.clone(),
+            error,
+            request_id: told.request_id.clone(),
+            at: desk.app.clock.now(),
+        };
+        self.changed = true;
+        self.lines.insert(seq, line);
+    }
+}
+
+impl Desk<'_> {
+    /// Goes through a page, as far as time and the shop allow.
+    pub(super) async fn page(&self, paper: &mut Paper, rows: &[NumberedRow]) -> Result<(), Halt> {
+        let mut there = Vec::new();
+        for row in rows {
+            if paper.is_over(row.seq) {
+                continue;
+            }
+            match &row.row {
+                Some(values) => there.push((row.seq, values)),
+                None => {
+                    let error = RowError::ours(Code::RowMalformed, "the line is not a JSON object");
+                    let told = Told::default();
+                    let about = About { seq: row.seq, key: "", hash: "" };
+                    paper.put(self, about, &told, Some(Outcome::Failed), Some(error));
+                }
+            }
+        }
+        match &self.mapping {
+            Mapping::Records(records) => self.records(paper, records, &there).await,
+            Mapping::Levels(levels) => self.levels(paper, levels, &there).await,
+        }
+    }
+
+    async fn records(&self, paper: &mut Paper, records: &Records, rows: &[(u64, &Row)]) -> Result<(), Halt> {
+        let values: Vec<&Row> = rows.iter().map(|(_, row)| *row).collect();
+        let mut jobs = Vec::new();
+        for group in records.group(&values) {
+            let members: Vec<&Row> = group.iter().map(|at| values[*at]).collect();
+            let numbers: Vec<(u64, String)> =
+                group.iter().map(|at| (rows[*at].0, source_hash(values[*at]))).collect();
+            match records.map(&members) {
+                Ok(record) => {
+                    let back = numbers.first().and_then(|(seq, _)| paper.backs.remove(seq));
+                    if back.is_some() || self.run.kind != PushKind::Undo {
+                        jobs.push(Job::new(numbers, record, back));
+                        continue;
+                    }
+                    for (seq, hash) in &numbers {
+                        let error = Some(nothing_kept());
+                        let told = Told::default();
+                        let about = About { seq: *seq, key: record.key(), hash };
+                        paper.put(self, about, &told, Some(Outcome::Failed), error);
+                    }
+                }
+                Err(problems) => {
+                    for (seq, hash) in &numbers {
+                        let (told, error) = (Told::default(), Some(problem(&problems)));
+                        let about = About { seq: *seq, key: "", hash };
+                        paper.put(self, about, &told, Some(Outcome::Failed), error);
+                    }
+                }
+            }
+        }
+        if self.run.kind == PushKind::Undo {
+            // What was written last is given back first.
+            jobs.reverse();
+        }
+        let mut jobs = jobs.into_iter().peekable();
+        while jobs.peek().is_some() {
+            let (mut block, mut keys) = (Vec::new(), HashSet::new());
+            // Two of one key never stand in one block: they are written in their order.
+            while let Some(job) = jobs.next_if(|job| block.len() < BLOCK && !keys.contains(&job.hash)) {
+                keys.insert(job.hash.clone());
+                block.push(job);
+            }
+            self.block(paper, block).await?;
+        }
+        Ok(())
+    }
+
+    async fn block(&self, paper: &mut Paper, mut todo: Vec<Job<'_>>) -> Result<(), Halt> {
+        loop {
+            self.app.beat(self, paper).await?;
+            let passed = self.pass(paper, &mut todo).await;
+            let (mut rest, mut wait) = (Vec::new(), Duration::ZERO);
+            for mut job in todo {
+                match job.next.take() {
+                    Some(Next::Over(outcome, error)) => job.put(self, paper, Some(outcome), error),
+                    Some(Next::Again { error, wait: least, counts }) => {
+                        job.attempts += u32::from(counts);
+                        if job.attempts >= ATTEMPTS || least > LONG {
+                            job.put(self, paper, None, Some(error));
+                            continue;
+                        }
+                        wait = wait.max(least).max(if counts { pause(job.attempts) } else { Duration::ZERO });
+                        job.error = Some(error);
+                        rest.push(job);
+                    }
+                    None => rest.push(job),
+                }
+            }
+            let over = match passed {
+                Ok(()) if rest.is_empty() => return Ok(()),
+                Ok(()) if wait >= self.left() => Some(Halt::Pause(wait)),
+                Ok(()) => None,
+                Err(halt) => Some(halt),
+            };
+            if let Some(halt) = over {
+                for mut job in rest {
+                    if let Some(error) = job.error.take() {
+                        job.put(self, paper, None, Some(error));
+                    }
+                }
+                return Err(halt);
+            }
+            self.app.clock.sleep(wait).await;
+            todo = rest;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Pushes from the request to the last line, on a shop in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where the world is not as it set it up")]
+
+mod crashes;
+mod runs;
+mod world;
