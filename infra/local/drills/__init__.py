@@ -77,10 +77,10 @@ DRILLS = [
     Drill("mutants", "a broken build for every family of attacks", own("mutants", pr=("--check",))),
     Drill("fuzz", "shop names, callbacks, webhooks, at random", own("fuzz", pr=("--seconds", "10"), nightly=("--seconds", "300"))),
     Drill("D6-tests", "D6 secrets in all that the tests said", own("suite-leaks", nightly=("--fresh",))),
-    Drill("stack", "D2 tenants, IAM, webhooks, D6 secrets on the deployed stack", own("stack-drills")),
+    Drill("stack", "D2 tenants, IAM, webhooks, D6 secrets, D7 kill -9 on the deployed stack", own("stack-drills")),
 ]
 # What a drill says under other names than its own.
-PARTS = {"imports": ("D1", "D4", "D5"), "stack": ("D2", "iam", "webhooks", "D6")}
+PARTS = {"imports": ("D1", "D4", "D5"), "stack": ("D2", "iam", "webhooks", "D6", "D7")}
 
 
 def merge(lines: list[dict]) -> dict[str, dict]:

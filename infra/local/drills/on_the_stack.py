@@ -1,4 +1,4 @@
-"""The drills that need the deployed stack, on one: tenants, rights, webhooks, leaks."""
+"""The drills that need the deployed stack, on one: tenants, rights, webhooks, leaks, kills."""
 
 import json
 import os
@@ -8,9 +8,10 @@ from ..demo.vault import secret_names
 from ..display import step
 from ..scenario.webhooks import settle
 from ..stack import Stack
-from . import leaks, rights, tenants, webhooks
+from . import kills, leaks, rights, tenants, webhooks
 
-SHOPS = {"acme": "generated:30:1"}
+# The second is the one whose imports are struck: large enough for some dozen steps.
+SHOPS = {"acme": "generated:30:1", "omega": "generated:300:7"}
 
 
 def main(_arguments: list[str]) -> int:
@@ -32,6 +33,11 @@ def main(_arguments: list[str]) -> int:
         with step("Webhooks, 50 a second") as current:
             lines.append(webhooks.play(stack, "acme", seconds=10 if os.environ.get("DRILL_TIER") == "nightly" else 3))
             current.result = webhooks.told(lines[-1])
+        with step("D7: kill -9") as current:
+            struck = Merchant(stack, "store_struck", evidence)
+            struck.connect("omega")
+            lines.append(kills.Kills(struck, os.environ.get("DRILL_TIER") or "pr").play())
+            current.result = f"{lines[-1]['tried']:,} kills in {lines[-1]['runs']} runs, {lines[-1]['failed']} failed"
         with step("D6: leaks") as current:
             lines.append(leaks.play(owner))
             current.result = f"{lines[-1]['tried']:,} tried, {lines[-1]['failed']} failed"
