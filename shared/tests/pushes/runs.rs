@@ -500,3 +500,37 @@ async fn a_replay_can_use_the_mapping_that_was_corrected() {
     world.settle().await;
     assert_eq!(counts(&world.run(&again.id)), [3, 0, 0, 0, 0, 0]);
 }
+
+/// A row that says what it says by its number alone.
+fn random_row(number: usize, seed: u64) -> Value {
+    let drawn = |what: u64| {
+        let mut z = (number as u64 ^ (seed << 32) ^ (what << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (z ^ (z >> 31)) as usize
+    };
+    let mut row = row(Stream::Products, number);
+    row["name"] = json!(format!("Name {}", drawn(1) % 7));
+    row["tag_list"] = json!(["a,b", "b,c", "c", ""][drawn(2) % 4]);
+    row["price"] = [json!("9.5"), json!(12), json!("7.25")][drawn(3) % 3].clone();
+    row["body"] = [json!("<p>x</p>"), json!("<p>y</p>"), Value::Null][drawn(4) % 3].clone();
+    row["care"] = [json!("wash"), Value::Null][drawn(5) % 2].clone();
+    row
+}
+
+#[tokio::test]
+async fn the_diff_of_a_plan_is_that_of_the_write_in_ten_thousand_random_rows() {
+    let world = World::new().await;
+    let rows =
+        |seed, rows: std::ops::Range<usize>| rows.map(|number| random_row(number, seed)).collect::<Value>();
+    world.write(Stream::Products, rows(1, 0..6_000)).await;
+    let plan = world.plan(Stream::Products, rows(2, 0..10_000)).await;
+    let [created, updated, unchanged, skipped, failed, pending] = counts(&plan);
+    assert_eq!((created, skipped, failed, pending), (4_000, 0, 0, 0));
+    assert!(updated > 5_000 && unchanged > 10, "{updated} updated, {unchanged} unchanged");
+    let run = world.apply(&plan.id).await;
+    assert_eq!((run.state, counts(&run)), (PushState::Succeeded, counts(&plan)));
+    assert!(world.kept.images_of(&run.id) == world.kept.images_of(&plan.id), "to the letter");
+    let before = world.writer.mutations();
+    let again = world.write(Stream::Products, rows(2, 0..10_000)).await;
+    assert_eq!((counts(&again), world.writer.mutations()), ([0, 0, 10_000, 0, 0, 0], before));
+}
