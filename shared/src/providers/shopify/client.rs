@@ -54,7 +54,7 @@ impl Shopify {
         let mut waited = Duration::ZERO;
         loop {
             pace.before(&access.shop, document).await?;
-            match post(http, &url, access, document, &variables, pace).await {
+            match post(http, &url, access, document, &variables, pace).await.data {
                 // Someone else emptied the bucket. A call that was throttled did nothing, so any may be repeated.
                 Err(ProviderError::Throttled { retry_after: Some(wait) }) if waited + wait <= PATIENCE => {
                     waited += wait.max(SHORTEST_WAIT);
@@ -63,6 +63,35 @@ impl Shopify {
                 answer => return answer,
             }
         }
+    }
+
+    /// Sends a document once. Who calls this has a budget of points, so the pace of the import does not delay it.
+    pub(super) async fn send<D: DeserializeOwned>(
+        &self,
+        access: &ShopAccess,
+        document: &'static str,
+        variables: impl Serialize + Send + Sync,
+    ) -> Result<Answer<D>, ProviderError> {
+        let url = format!("https://{}/admin/api/{API_VERSION}/graphql.json", access.shop);
+        Ok(post(self.http()?, &url, access, document, &variables, self.pace()).await)
+    }
+}
+
+/// What came back from one request.
+pub(super) struct Answer<D> {
+    /// The data, or what went wrong.
+    pub(super) data: Result<D, ProviderError>,
+    /// Whether the request may have been carried out although there is no data.
+    pub(super) in_doubt: bool,
+    /// What it cost, where the answer says so.
+    pub(super) cost: Option<Cost>,
+    /// The shop's name for the request.
+    pub(super) request_id: Option<String>,
+}
+
+impl<D> Answer<D> {
+    fn failed(error: ProviderError, in_doubt: bool) -> Self {
+        Self { data: Err(error), in_doubt, cost: None, request_id: None }
     }
 }
 
@@ -73,11 +102,16 @@ async fn post<D: DeserializeOwned>(
     document: &'static str,
     variables: &(impl Serialize + Sync),
     pace: &Pace,
-) -> Result<D, ProviderError> {
-    let body = serde_json::to_vec(&Body { query: document, variables })
-        .map_err(|error| malformed(format!("variables cannot be written: {error}")))?;
-    let mut token =
-        HeaderValue::from_str(access.token.expose_secret()).map_err(|_| ProviderError::TokenRejected)?;
+) -> Answer<D> {
+    let body = match serde_json::to_vec(&Body { query: document, variables }) {
+        Ok(body) => body,
+        Err(error) => {
+            return Answer::failed(malformed(format!("variables cannot be written: {error}")), false);
+        }
+    };
+    let Ok(mut token) = HeaderValue::from_str(access.token.expose_secret()) else {
+        return Answer::failed(ProviderError::TokenRejected, false);
+    };
     token.set_sensitive(true);
     let response = http
         .post(url)
@@ -86,21 +120,33 @@ async fn post<D: DeserializeOwned>(
         .header(CONTENT_TYPE, "application/json")
         .body(body)
         .send()
-        .await
-        .map_err(unreachable)?;
+        .await;
+    let response = match response {
+        Ok(response) => response,
+        Err(error) => {
+            let sent = !error.is_connect();
+            return Answer::failed(unreachable(error), sent);
+        }
+    };
     let status = response.status();
     let headers = response.headers().clone();
-    let answer = read_limited(response, MAX_ANSWER_BYTES).await?;
     let quote = Quote { token: access.token.expose_secret() };
+    let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(|id| quote.cut(id));
+    let answer = match read_limited(response, MAX_ANSWER_BYTES).await {
+        Ok(answer) => answer,
+        Err(error) => return Answer { request_id, ..Answer::failed(error, true) },
+    };
     if let Some(error) = status_error(status, &headers, &answer, &quote) {
-        return Err(error);
+        return Answer { request_id, ..Answer::failed(error, status.is_server_error()) };
     }
     warn_of_other_version(&headers);
     let (data, cost) = decode(&answer, &quote);
-    if let Some(Cost { requested_query_cost: Some(requested), throttle_status: Some(status) }) = cost {
-        pace.learn(&access.shop, document, requested, status.currently_available, status.restore_rate);
+    if let Some(Cost { requested_query_cost: Some(requested), throttle_status: Some(status), .. }) = &cost {
+        pace.learn(&access.shop, document, *requested, status.currently_available, status.restore_rate);
     }
-    data
+    // Shopify answers its own faults with status 200 too, and does not say how far it came.
+    let in_doubt = matches!(data, Err(ProviderError::Unavailable { .. } | ProviderError::Malformed { .. }));
+    Answer { data, in_doubt, cost, request_id }
 }
 
 /// The cause of a failed call, without its address: signed ones are secrets.
@@ -226,16 +272,20 @@ struct Extensions {
 /// Numbers can be floats, see <https://shopify.dev/docs/api/usage/limits>.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Cost {
-    requested_query_cost: Option<f64>,
-    throttle_status: Option<ThrottleStatus>,
+pub(super) struct Cost {
+    pub(super) requested_query_cost: Option<f64>,
+    #[serde(default)]
+    pub(super) actual_query_cost: Option<f64>,
+    pub(super) throttle_status: Option<ThrottleStatus>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ThrottleStatus {
-    currently_available: f64,
-    restore_rate: f64,
+pub(super) struct ThrottleStatus {
+    #[serde(default)]
+    pub(super) maximum_available: f64,
+    pub(super) currently_available: f64,
+    pub(super) restore_rate: f64,
 }
 
 #[derive(Deserialize)]

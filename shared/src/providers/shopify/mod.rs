@@ -50,6 +50,13 @@ impl Shopify {
         Self::default()
     }
 
+    /// With a client of its own, for tests that lead it to a shop of theirs.
+    #[cfg(feature = "testkit")]
+    pub fn over(client: reqwest::Client) -> Self {
+        let http = OnceLock::from(client);
+        Self { http, pace: pace::Pace::default() }
+    }
+
     /// How fast shops may be called.
     fn pace(&self) -> &pace::Pace {
         &self.pace

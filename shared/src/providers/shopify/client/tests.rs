@@ -33,7 +33,7 @@ async fn exchange(answer: String) -> (Result<Value, ProviderError>, String) {
         reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
     let result =
         post(&http, &url, &access(), "query Q { shop { id } }", &json!({"a": 1}), &Pace::default()).await;
-    (result, server.await.unwrap())
+    (result.data, server.await.unwrap())
 }
 
 async fn answered(status: &str, headers: &str, body: &str) -> Result<Value, ProviderError> {
@@ -155,6 +155,7 @@ async fn nothing_of_an_error_names_token_or_address() {
     let error =
         post::<Value>(&http, &url, &access(), "query Q { shop { id } }", &json!({}), &Pace::default())
             .await
+            .data
             .unwrap_err();
     let shown = format!("{error:?} {error}");
     assert!(!shown.contains("secret-path") && !shown.contains(TOKEN), "{shown}");

@@ -2,7 +2,19 @@
 //!
 //! The table is made from the schema by `python -m local inputs --write`, and the gate holds it to it.
 
+mod call;
+mod compare;
+mod customers;
 mod destination;
+mod documents;
+mod find;
+mod orders;
+mod plan;
+mod products;
+mod stock;
+mod take_back;
+mod write;
+mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
