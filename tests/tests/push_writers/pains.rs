@@ -49,10 +49,12 @@ async fn pain_03_a_throttled_call_is_a_wait_and_not_a_failure() {
     let world = World::with("empty").await;
     let keys = [key(MatchBy::CustomId, "P-1")];
     let writing = world.plan(Stream::Products, &keys, &shirt("10"), &How::default()).await.unwrap();
+    let spent = world.purse.spent.load(Ordering::Relaxed);
     world.faults(json!({"throttle": 1})).await;
     let error = world.shopify.write(&world.access, &world.purse, &writing).await.unwrap_err();
     assert!(matches!(error, shared::ports::provider::ProviderError::Throttled { .. }), "{error:?}");
     assert_eq!(world.purse.unknown.load(Ordering::Relaxed), 0);
+    assert_eq!(world.purse.spent.load(Ordering::Relaxed), spent);
     assert_eq!(world.rows("products").await.len(), 0);
 }
 

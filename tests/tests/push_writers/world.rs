@@ -25,8 +25,9 @@ use shopify_simulator::server::{Running, Simulator, start};
 /// A budget without an end that counts.
 #[derive(Default)]
 pub struct Purse {
-    pub told: AtomicU64,
-    pub nothing: AtomicU64,
+    /// Thousandths of points that calls were told to have cost.
+    pub spent: AtomicU64,
+    /// Calls whose answer was lost.
     pub unknown: AtomicU64,
 }
 
@@ -37,12 +38,11 @@ impl Budget for Purse {
     }
 
     async fn settle(&self, _: Lease, _: &'static str, _: Option<Points>, spent: Spent) {
-        let counted = match spent {
-            Spent::Told { .. } => &self.told,
-            Spent::Nothing => &self.nothing,
-            Spent::Unknown => &self.unknown,
+        match spent {
+            Spent::Told { points, .. } => self.spent.fetch_add(points.thousandths(), Ordering::Relaxed),
+            Spent::Nothing => 0,
+            Spent::Unknown => self.unknown.fetch_add(1, Ordering::Relaxed),
         };
-        counted.fetch_add(1, Ordering::Relaxed);
     }
 }
 
