@@ -222,11 +222,15 @@ impl Desk<'_> {
                 .iter()
                 .map(|at| {
                     let job = &jobs[*at];
-                    let made = job.back.as_ref().is_some_and(|back| back.created);
-                    let purposes = if made || job.update.is_err() {
-                        [Purpose::Create, Purpose::Update]
-                    } else {
-                        [Purpose::Update, Purpose::Create]
+                    if let Some(back) = job.back.as_ref().filter(|back| back.created) {
+                        // Everything that was written is read, the key that the platform put in too.
+                        let written = back.diff.iter();
+                        let written = written.filter_map(|one| Some((one.path.clone(), one.after.clone()?)));
+                        return Value::Object(written.collect());
+                    }
+                    let purposes = match &job.update {
+                        Ok(_) => [Purpose::Update, Purpose::Create],
+                        Err(_) => [Purpose::Create, Purpose::Update],
                     };
                     let resolved = purposes.into_iter().find_map(|purpose| job.input(self, purpose).ok());
                     let bare = || job.compared().map(|input| input.values.clone()).unwrap_or_default();
