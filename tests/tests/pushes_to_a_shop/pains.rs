@@ -95,6 +95,18 @@ async fn a_shop_with_few_points_is_waited_for_and_no_row_fails() {
 }
 
 #[tokio::test]
+async fn rows_about_customers_wait_until_the_app_may_see_them() {
+    let store = Store::new().await;
+    store.world.control("PATCH", "/apps/app", json!({"denied_customer_data": ["all"]})).await;
+    let run = store.write(Stream::Customers, &customers(3)).await;
+    assert_eq!((run.state, counts(&run)), (PushState::Stopped, [0, 0, 0, 0, 0, 3]), "{run:#?}");
+    assert_eq!(run.stopped.as_ref().unwrap().code, "PROTECTED_DATA_DENIED");
+    store.world.control("PATCH", "/apps/app", json!({"denied_customer_data": []})).await;
+    let replayed = store.replay(&run).await;
+    assert_eq!(counts(&replayed), [3, 0, 0, 0, 0, 0], "{:#?}", store.lines(&replayed));
+}
+
+#[tokio::test]
 async fn a_right_that_was_taken_away_stops_the_run() {
     let store = Store::new().await;
     let left = json!({"scopes": ["read_products"]});

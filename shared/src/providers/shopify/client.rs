@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::pace::{PATIENCE, Pace};
 use super::{API_VERSION, Shopify};
+use crate::domain::push::code::Code;
 use crate::ports::provider::{ProviderError, ShopAccess};
 
 /// The header that carries the token: the only place where it is sent.
@@ -353,6 +354,8 @@ fn graphql_error(
         ProviderError::Throttled { retry_after: cost.and_then(time_to_restore) }
     } else if with_code("SHOP_INACTIVE").is_some() {
         ProviderError::ShopUnavailable
+    } else if list.iter().any(needs_approval) {
+        ProviderError::Refused { code: Code::ProtectedDataDenied.as_str().to_owned() }
     } else if let Some(denied) = with_code("ACCESS_DENIED") {
         ProviderError::ScopeDenied { what: denied_what(denied, quote) }
     } else if with_code("INTERNAL_SERVER_ERROR").or_else(|| with_code("TIMEOUT")).is_some() {
@@ -365,6 +368,13 @@ fn graphql_error(
 
 fn error_code(error: &Value) -> Option<&str> {
     error.get("extensions")?.get("code")?.as_str()
+}
+
+/// Whether customer data is denied, for which no scope helps but only Shopify's approval of the app. It has the code of
+/// a missing scope; the text alone tells which.
+fn needs_approval(error: &Value) -> bool {
+    let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
+    error_code(error) == Some("ACCESS_DENIED") && message.contains("protected-customer-data")
 }
 
 /// The path of the denied field and, where the shop says so, the scope it needs.

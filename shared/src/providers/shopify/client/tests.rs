@@ -107,6 +107,12 @@ async fn partial_data_with_errors_is_an_error() {
         matches!(&error, ProviderError::ScopeDenied { what } if what == "shop: `read_x` access scope."),
         "{error:?}"
     );
+    let body = r#"{"data":{"customer":null},"errors":[{"message":"This app is not approved to access the Customer object. See https://shopify.dev/docs/apps/launch/protected-customer-data for more details.","path":["customer"],"extensions":{"code":"ACCESS_DENIED"}}]}"#;
+    let error = answered("200 OK", "", body).await.unwrap_err();
+    assert!(
+        matches!(&error, ProviderError::Refused { code } if code == "PROTECTED_DATA_DENIED"),
+        "{error:?}"
+    );
     for (body, expected) in [
         (
             r#"{"errors":[{"message":"x","extensions":{"code":"SHOP_INACTIVE"}}]}"#,

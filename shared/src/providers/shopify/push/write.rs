@@ -143,6 +143,9 @@ fn later(error: &ProviderError) -> Stopped {
         ProviderError::Refused { code } if code == "MAX_COST_EXCEEDED" => {
             Stopped::Refused(vec![RowError::refused(Some(code), "the call is too large for the shop")])
         }
+        ProviderError::Refused { code } if code == Code::ProtectedDataDenied.as_str() => {
+            after(Code::ProtectedDataDenied, error.to_string(), Duration::ZERO)
+        }
         ProviderError::Refused { code } => {
             Stopped::Refused(vec![RowError::refused(Some(code), "the shop refused the call")])
         }
