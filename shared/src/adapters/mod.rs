@@ -4,6 +4,7 @@ pub mod clients;
 pub mod dynamodb;
 pub mod emf;
 mod errors;
+pub mod push_queue;
 pub mod secrets;
 pub mod sqs;
 pub mod system;

@@ -83,8 +83,8 @@ impl From<serde_json::Error> for MalformedMessage {
 
 /// The only part of a message that every form has.
 #[derive(Deserialize)]
-struct Versioned {
-    v: u64,
+pub(super) struct Versioned {
+    pub(super) v: u64,
 }
 
 /// Reads the body of a message.

@@ -11,16 +11,18 @@ use std::time::Duration;
 use server::Server;
 use shared::adapters::clients;
 use shared::adapters::dynamodb::{
-    DynamoCatalog, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoMappings, DynamoPersonal, DynamoRuns,
-    keys,
+    DynamoBudgets, DynamoCatalog, DynamoConnectors, DynamoDestinationKeys, DynamoHistory, DynamoHooks,
+    DynamoKeyStates, DynamoMappings, DynamoPersonal, DynamoPushRuns, DynamoResults, DynamoRuns, keys,
 };
+use shared::adapters::push_queue::{self, SqsPushQueue};
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::sqs::{self, SqsRedelivery, SqsStepQueue};
 use shared::adapters::system::SystemClock;
 use shared::adapters::webhook_queue::{self, SqsWebhookQueue};
-use shared::domain::ids::{ShopId, StoreId};
+use shared::domain::ids::{RunId, ShopId, StoreId};
 use shared::domain::notice::{Notice, Person};
 use shared::ports::PortError;
+use shared::ports::push_store::{PushMessage, PushQueue as _};
 use shared::ports::queue::{Redelivery as _, StepMessage};
 use shared::ports::webhooks::{Held, Owner, PersonalData as _, Task, WebhookMessage, WebhookQueue as _};
 use shared::testkit::contract::samples::PROVIDER;
@@ -56,6 +58,48 @@ async fn mappings() -> Checked {
     let server = Server::start().await;
     let table = server.table("destinations", None).await;
     contract::mappings::all(&DynamoMappings::new(server.dynamodb(), table)).await
+}
+
+#[tokio::test]
+async fn pushes() -> Checked {
+    let server = Server::start().await;
+    let table = server.table("push", None).await;
+    let (client, clock) = (server.dynamodb(), Arc::new(SystemClock));
+    contract::push::runs(&DynamoPushRuns::new(client.clone(), table.clone())).await?;
+    contract::push::results(&DynamoResults::new(client.clone(), table.clone(), clock.clone())).await?;
+    contract::push::states(&DynamoKeyStates::new(client.clone(), table.clone(), clock)).await?;
+    contract::push::budgets(&DynamoBudgets::new(client.clone(), table.clone())).await?;
+    contract::push::keys(&DynamoDestinationKeys::new(client, table)).await
+}
+
+#[tokio::test]
+async fn a_step_of_a_push_comes_off_the_queue_as_it_was_put_there_and_not_before_its_time() -> Checked {
+    let server = Server::start().await;
+    let client = clients::sqs(&server.config);
+    let made = client.create_queue().queue_name("push-steps").send().await?;
+    let url = made.queue_url().unwrap_or_default().to_owned();
+    let queue = SqsPushQueue::new(client.clone(), url.clone());
+    let message = |seconds| -> Result<PushMessage, Box<dyn std::error::Error + Send + Sync>> {
+        let run = RunId::new(contract::samples::uuid(seconds));
+        Ok(PushMessage { store: contract::samples::store()?, provider: PROVIDER, run })
+    };
+    let (late, now) = (message(1)?, message(2)?);
+    queue.send(&late, Duration::from_millis(3_500)).await?;
+    queue.send(&now, Duration::ZERO).await?;
+    let take = async |seconds| {
+        let asked = client.receive_message().queue_url(&url).max_number_of_messages(10);
+        let asked = asked.wait_time_seconds(seconds);
+        let got = asked.message_system_attribute_names("MessageGroupId".into()).send().await.unwrap();
+        let all = got.messages.unwrap_or_default().into_iter().map(|message| {
+            let group = message.attributes().and_then(|all| all.get(&"MessageGroupId".into()).cloned());
+            (push_queue::parse(message.body().unwrap_or_default()).unwrap(), group)
+        });
+        all.collect::<Vec<_>>()
+    };
+    let of = |message: &PushMessage| vec![(message.clone(), Some(message.store.to_string()))];
+    assert_eq!(take(1).await, of(&now), "a store is a group, so that none waits for another");
+    assert_eq!(take(10).await, of(&late));
+    Ok(())
 }
 
 #[tokio::test]

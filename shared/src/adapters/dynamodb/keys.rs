@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
+use crate::domain::push::state::KeyHash;
 use crate::domain::push::target::Stream;
 use crate::domain::record::{Kind, RecordKey, Source};
 use crate::domain::run::{ChunkId, Phase};
@@ -215,6 +216,50 @@ pub fn receipts(phase: Phase, generation: u32) -> String {
 /// A receipt.
 pub fn receipt(store: &StoreId, run: &RunId, phase: Phase, generation: u32, chunk: ChunkId) -> Key {
     Key { pk: of_run(store, run), sk: format!("{}{chunk}", receipts(phase, generation)) }
+}
+
+/// What the sort keys of the pieces of the lines of a page of a push begin with.
+pub fn lines(page: u32) -> String {
+    format!("LINES#{page:010}#")
+}
+
+/// A piece of the lines of a page of a push.
+pub fn lines_piece(store: &StoreId, run: &RunId, page: u32, piece: usize) -> Key {
+    Key { pk: of_run(store, run), sk: format!("{}{piece:04}", lines(page)) }
+}
+
+/// What the sort keys of the images of a page of a push begin with.
+pub fn images(page: u32) -> String {
+    format!("IMAGES#{page:010}#")
+}
+
+/// A piece of a part of the images of a page of a push.
+pub fn images_piece(store: &StoreId, run: &RunId, page: u32, part: u32, piece: usize) -> Key {
+    Key { pk: of_run(store, run), sk: format!("{}{part:010}#{piece:04}", images(page)) }
+}
+
+/// What is known of a key that rows were written under. Each has a partition of its own: a page of rows asks for
+/// hundreds at once.
+pub fn key_state(store: &StoreId, provider: ProviderId, key: &KeyHash) -> Key {
+    Key { pk: format!("S#{store}#{provider}#KEY#{}", key.as_str()), sk: "KEY".to_owned() }
+}
+
+/// The budget of a store's shop.
+pub fn budget(store: &StoreId, provider: ProviderId) -> Key {
+    Key { pk: of_connector(store, provider), sk: "BUDGET".to_owned() }
+}
+
+/// What the sort keys of the names of a store's destinations begin with.
+pub const DESTINATION_PREFIX: &str = "DESTINATION#";
+
+/// The key of a destination.
+pub fn destination(id: &str) -> Key {
+    Key { pk: format!("{DESTINATION_PREFIX}{id}"), sk: "DESTINATION".to_owned() }
+}
+
+/// The name of a destination among those of its store.
+pub fn destination_of(store: &StoreId, provider: ProviderId, id: &str) -> Key {
+    Key { pk: of_connector(store, provider), sk: format!("{DESTINATION_PREFIX}{id}") }
 }
 
 /// A page of a run.

@@ -1,4 +1,4 @@
-//! Tables: connectors, history, runs, catalogue, destinations. Stored forms live and die here; keys are built in [`keys`] alone.
+//! Tables: connectors, history, runs, catalogue, destinations, pushes. Stored forms live and die here; keys are built in [`keys`] alone.
 
 pub mod catalog;
 mod claims;
@@ -10,6 +10,10 @@ pub mod keys;
 mod loose;
 pub mod mappings;
 pub mod personal;
+pub mod push_keys;
+pub mod push_results;
+pub mod push_runs;
+pub mod push_states;
 pub mod runs;
 mod table;
 pub mod units;
@@ -17,6 +21,7 @@ pub mod wire;
 pub mod wire_catalog;
 pub mod wire_connectors;
 mod wire_loose;
+mod wire_push;
 pub mod wire_runs;
 
 pub use catalog::DynamoCatalog;
@@ -25,4 +30,8 @@ pub use history::DynamoHistory;
 pub use hooks::DynamoHooks;
 pub use mappings::DynamoMappings;
 pub use personal::DynamoPersonal;
+pub use push_keys::DynamoDestinationKeys;
+pub use push_results::DynamoResults;
+pub use push_runs::DynamoPushRuns;
+pub use push_states::{DynamoBudgets, DynamoKeyStates};
 pub use runs::DynamoRuns;

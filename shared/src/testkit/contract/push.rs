@@ -334,6 +334,9 @@ pub async fn states(states: &dyn KeyStates) -> Checked {
     assert_eq!(states.load(&store, PROVIDER, &keys[..1]).await?, [Some(bare)]);
     assert_eq!(states.load(&other, PROVIDER, &keys[..1]).await?, [None]);
     assert_eq!(states.load(&store, PROVIDER, &[]).await?, []);
+    let twice = [keys[229].clone(), keys[1].clone(), keys[229].clone()];
+    let found = Some(state(1, 229));
+    assert_eq!(states.load(&store, PROVIDER, &twice).await?, [found.clone(), None, found]);
     Ok(())
 }
 
@@ -380,12 +383,14 @@ pub async fn keys(keys: &dyn DestinationKeys) -> Checked {
     let twice = keys.add(&DestinationKey { store: other.clone(), ..mine.clone() }).await;
     assert!(matches!(twice, Err(PortError::Conflict)), "{twice:?}");
     assert_eq!(keys.find(&mine.id).await?, Some(mine.clone()));
-    assert_eq!(keys.find("dst_0").await?, None);
+    for unknown in ["dst_0", "", "DESTINATION", &"x".repeat(5_000)] {
+        assert_eq!(keys.find(unknown).await?, None, "{unknown}");
+        assert!(!keys.revoke(&store, PROVIDER, unknown, at(5)).await?, "{unknown}");
+    }
     let mut listed = keys.list(&store, PROVIDER).await?;
     listed.sort_by(|one, other| one.id.cmp(&other.id));
     assert_eq!(listed, [mine.clone(), second]);
     assert!(!keys.revoke(&other, PROVIDER, &mine.id, at(5)).await?, "it is another store's");
-    assert!(!keys.revoke(&store, PROVIDER, "dst_0", at(5)).await?);
     assert_eq!(keys.find(&mine.id).await?, Some(mine.clone()));
     assert!(keys.revoke(&store, PROVIDER, &mine.id, at(5)).await?);
     assert!(keys.revoke(&store, PROVIDER, &mine.id, at(6)).await?, "once more changes nothing");
