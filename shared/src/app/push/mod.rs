@@ -8,6 +8,7 @@
 pub mod answer;
 mod budget;
 mod desk;
+mod job;
 mod levels;
 mod page;
 mod record;

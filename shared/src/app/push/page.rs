@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::desk::{Desk, Halt};
-use super::record::{Back, Job};
+use super::job::{Back, Job};
 use crate::domain::push::change::{FieldChange, Image};
 use crate::domain::push::code::Code;
 use crate::domain::push::inputs::NumberedRow;

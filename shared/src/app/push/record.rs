@@ -1,7 +1,6 @@
 //! Records of the shop as rows would have them. In each pass they are looked up together, compared, and written side by
 //! side: each is held, written, and let go. Whatever went wrong before, the next pass begins with what the shop has.
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
@@ -9,18 +8,18 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::desk::{Desk, Halt, Trouble};
-use super::page::{About, Next, Paper, Told, problem};
+use super::job::{Back, Job};
+use super::page::{Next, Paper, Told};
 use crate::domain::push::change::{FieldChange, Image};
 use crate::domain::push::code::Code;
-use crate::domain::push::document::Write;
 use crate::domain::push::ledger::{Op, Outcome, RowError};
-use crate::domain::push::row::{Identifier, Input, Purpose, Record, RowProblem};
+use crate::domain::push::row::Purpose;
 use crate::domain::push::run::{OnDrift, PushKind};
 use crate::domain::push::state::{Hold, KeyHash, KeyState, fingerprint};
-use crate::domain::push::target::{MatchBy, Stream};
+use crate::domain::push::target::Stream;
 use crate::domain::push::throttle;
 use crate::ports::PortError;
-use crate::ports::push::{Change, Found, How, LiveRecord, Sought, Stopped, TakenBack, Writing};
+use crate::ports::push::{Change, Found, LiveRecord, Sought, Stopped, TakenBack, Writing};
 
 /// How long a key is held for one writing: longer than any takes.
 const HELD: SignedDuration = SignedDuration::from_secs(180);
@@ -29,30 +28,6 @@ const LATENCY: Duration = Duration::from_millis(400);
 /// How long to wait for someone who holds a key.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// What an undo gives back.
-#[derive(Debug, Clone)]
-pub(super) struct Back {
-    pub created: bool,
-    pub gid: String,
-    pub diff: Vec<FieldChange>,
-}
-
-/// One record to be.
-pub(super) struct Job<'m> {
-    pub rows: Vec<(u64, String)>,
-    pub hash: KeyHash,
-    pub attempts: u32,
-    pub next: Option<Next>,
-    /// Why it waits.
-    pub error: Option<RowError>,
-    told: Told,
-    record: Record<'m>,
-    create: Result<Input, Vec<RowProblem>>,
-    update: Result<Input, Vec<RowProblem>>,
-    back: Option<Back>,
-    identifiers: Vec<Identifier>,
-}
-
 /// A record that is about to be written.
 struct Ready {
     at: usize,
@@ -60,85 +35,6 @@ struct Ready {
     writing: Writing,
     state: Option<KeyState>,
     payload_hash: String,
-}
-
-impl<'m> Job<'m> {
-    pub(super) fn new(rows: Vec<(u64, String)>, record: Record<'m>, back: Option<Back>) -> Self {
-        let identifiers = match &back {
-            Some(back) => vec![Identifier { by: MatchBy::Id, metafield: None, value: back.gid.clone() }],
-            None => record.identifiers.clone(),
-        };
-        Self {
-            hash: KeyHash::of(record.mapping().stream, record.key()),
-            create: record.input(Purpose::Create),
-            update: record.input(Purpose::Update),
-            rows,
-            attempts: 0,
-            next: None,
-            error: None,
-            told: Told::default(),
-            record,
-            back,
-            identifiers,
-        }
-    }
-
-    fn first(&self) -> u64 {
-        self.rows.first().map_or(0, |(seq, _)| *seq)
-    }
-
-    /// Puts down a line for each of its rows. What it took stands with the first.
-    pub(super) fn put(
-        &mut self,
-        desk: &Desk<'_>,
-        paper: &mut Paper,
-        outcome: Option<Outcome>,
-        error: Option<RowError>,
-    ) {
-        let mut told = std::mem::take(&mut self.told);
-        for (seq, hash) in &self.rows {
-            let about = About { seq: *seq, key: self.record.key(), hash };
-            paper.put(desk, about, &told, outcome, error.clone());
-            (told.points, told.ms) = (0, 0);
-        }
-    }
-
-    /// What the record is compared with.
-    fn compared(&self) -> Result<&Input, Box<RowError>> {
-        let made = self.back.as_ref().is_some_and(|back| back.created);
-        let inputs = if made { [&self.create, &self.update] } else { [&self.update, &self.create] };
-        let found = inputs.into_iter().find_map(|input| input.as_ref().ok());
-        found.ok_or_else(|| Box::new(problem(self.update.as_ref().err().map_or(&[], Vec::as_slice))))
-    }
-
-    /// What is sent for a purpose, with the ids that were asked for.
-    fn input(&self, desk: &Desk<'_>, purpose: Purpose) -> Result<Value, Box<RowError>> {
-        let input = match purpose {
-            Purpose::Create => &self.create,
-            Purpose::Update => &self.update,
-        };
-        let input = input.as_ref().map_err(|problems| Box::new(problem(problems)))?;
-        let mut values = input.values.clone();
-        for lookup in &input.lookups {
-            let id = desk.id(lookup.what, &lookup.key);
-            let id = id.map_err(|error| Box::new(error.about(&lookup.pointer, None)))?;
-            if let Some(place) = values.pointer_mut(&lookup.pointer) {
-                *place = Value::String(id);
-            }
-        }
-        Ok(values)
-    }
-
-    fn how(&self) -> How {
-        let mapping = self.record.mapping();
-        let written = self.record.fields().filter(|(_, write)| *write != Write::default());
-        How {
-            writes: written.map(|(field, write)| (field.to.clone(), write)).collect::<BTreeMap<_, _>>(),
-            lists: mapping.lists.clone(),
-            options: mapping.options.clone(),
-            on_unsupported: mapping.on_unsupported_change,
-        }
-    }
 }
 
 fn failed(error: RowError) -> Next {
@@ -577,21 +473,4 @@ fn trouble_of(
         jobs[at].next = Some(if over { failed(error) } else { Next::Again { error, wait, counts } });
     }
     Ok(())
-}
-
-/// What an undo finds of a run's page, by row.
-pub(super) fn backs(
-    lines: &[crate::domain::push::ledger::ResultLine],
-    images: &HashMap<u64, Image>,
-) -> HashMap<u64, Back> {
-    let written =
-        lines.iter().filter(|line| matches!(line.outcome, Some(Outcome::Created | Outcome::Updated)));
-    written
-        .filter_map(|line| {
-            let image = images.get(&line.seq)?;
-            let gid = line.gid.clone()?;
-            let back = Back { created: image.op == Op::Create, gid, diff: image.diff.clone() };
-            Some((line.seq, back))
-        })
-        .collect()
 }
