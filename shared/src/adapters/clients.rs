@@ -91,6 +91,12 @@ pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
     aws_sdk_sqs::Client::new(config)
 }
 
+/// Objects. Where AWS is elsewhere, buckets are no names of hosts.
+pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    let here = aws_sdk_s3::config::Builder::from(config).force_path_style(config.endpoint_url().is_some());
+    aws_sdk_s3::Client::from_conf(here.build())
+}
+
 /// The vault.
 pub fn secrets(config: &SdkConfig) -> aws_sdk_secretsmanager::Client {
     aws_sdk_secretsmanager::Client::new(config)

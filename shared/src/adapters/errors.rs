@@ -36,6 +36,7 @@ fn by_code(service: &'static str, code: &str, source: Option<Cause>) -> PortErro
         | "TooManyRequestsException"
         | "OverLimit"
         | "KmsThrottled"
+        | "SlowDown"
         | "TransactionConflictException"
         | "TransactionInProgressException" => PortError::Throttled { service, retry_after: None },
         "AccessDeniedException"
@@ -48,6 +49,7 @@ fn by_code(service: &'static str, code: &str, source: Option<Cause>) -> PortErro
         | "ResourceNotFoundException"
         | "QueueDoesNotExist"
         | "NonExistentQueue"
+        | "NoSuchBucket"
         | "InvalidParameterException"
         | "InvalidParameterValue"
         | "InvalidRequestException"
@@ -74,7 +76,9 @@ mod tests {
         };
         assert_eq!(kind("ConditionalCheckFailedException"), "conflict");
         assert_eq!(kind("ProvisionedThroughputExceededException"), "throttled");
+        assert_eq!(kind("SlowDown"), "throttled");
         assert_eq!(kind("AWS.SimpleQueueService.NonExistentQueue"), "malformed");
+        assert_eq!(kind("NoSuchBucket"), "malformed");
         assert_eq!(kind("AccessDeniedException"), "denied");
         assert_eq!(kind("InternalServerError"), "unavailable");
         assert_eq!(kind(""), "unavailable");

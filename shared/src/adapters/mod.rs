@@ -1,10 +1,11 @@
-//! The ports, over the wire: DynamoDB, SQS, Secrets Manager, metrics, the system clock. Wire types live and die here.
+//! The ports, over the wire: DynamoDB, S3, SQS, Secrets Manager, metrics, the system clock. Wire types live and die here.
 
 pub mod clients;
 pub mod dynamodb;
 pub mod emf;
 mod errors;
 pub mod push_queue;
+pub mod s3;
 pub mod secrets;
 pub mod sqs;
 pub mod system;

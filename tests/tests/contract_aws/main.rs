@@ -15,6 +15,7 @@ use shared::adapters::dynamodb::{
     DynamoKeyStates, DynamoMappings, DynamoPersonal, DynamoPushRuns, DynamoResults, DynamoRuns, keys,
 };
 use shared::adapters::push_queue::{self, SqsPushQueue};
+use shared::adapters::s3::S3Inputs;
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::sqs::{self, SqsRedelivery, SqsStepQueue};
 use shared::adapters::system::SystemClock;
@@ -22,7 +23,7 @@ use shared::adapters::webhook_queue::{self, SqsWebhookQueue};
 use shared::domain::ids::{RunId, ShopId, StoreId};
 use shared::domain::notice::{Notice, Person};
 use shared::ports::PortError;
-use shared::ports::push_store::{PushMessage, PushQueue as _};
+use shared::ports::push_store::{Inputs as _, PushMessage, PushQueue as _};
 use shared::ports::queue::{Redelivery as _, StepMessage};
 use shared::ports::webhooks::{Held, Owner, PersonalData as _, Task, WebhookMessage, WebhookQueue as _};
 use shared::testkit::contract::samples::PROVIDER;
@@ -70,6 +71,19 @@ async fn pushes() -> Checked {
     contract::push::states(&DynamoKeyStates::new(client.clone(), table.clone(), clock)).await?;
     contract::push::budgets(&DynamoBudgets::new(client.clone(), table.clone())).await?;
     contract::push::keys(&DynamoDestinationKeys::new(client, table)).await
+}
+
+#[tokio::test]
+async fn rows_of_pushes() -> Checked {
+    let server = Server::start().await;
+    let client = clients::s3(&server.config);
+    client.create_bucket().bucket("inputs").send().await?;
+    contract::push::inputs(&S3Inputs::new(client.clone(), "inputs".to_owned())).await?;
+    let nowhere = S3Inputs::new(client, "nowhere".to_owned());
+    let (store, run) = (contract::samples::store()?, RunId::new(uuid::Uuid::from_u128(1)));
+    let error = nowhere.get(&store, &run, 0).await.unwrap_err();
+    assert!(matches!(error, PortError::Malformed { .. }), "a mistake of ours and not an outage: {error:?}");
+    Ok(())
 }
 
 #[tokio::test]
