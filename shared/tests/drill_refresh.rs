@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use shared::app::access::Access;
 use shared::app::error::ErrorKind;
-use shared::domain::connection::{Connector, Installation, Method, Reason};
+use shared::domain::connection::{Connector, Installation, Method, Purpose, Reason};
 use shared::domain::ids::{InstallId, ProviderId, ShopDomain, ShopId, StoreId};
 use shared::domain::scopes::Scopes;
 use shared::ports::connectors::ConnectorStore as _;
@@ -92,8 +92,8 @@ impl FarShop {
 
 #[async_trait]
 impl Connect for FarShop {
-    fn requested_scopes(&self) -> Scopes {
-        self.near.requested_scopes()
+    fn requested_scopes(&self, purpose: Purpose) -> Scopes {
+        self.near.requested_scopes(purpose)
     }
 
     fn required_scopes(&self) -> Scopes {
@@ -195,7 +195,7 @@ impl Storm {
         faults.at_most(CALLS);
         let near = adjust(FakeShop::new(Arc::new(Shopify::new()), faults.clone()));
         let domain = near.parse_shop("acme").unwrap();
-        let scopes = near.requested_scopes();
+        let scopes = near.requested_scopes(Purpose::Import);
         near.open(ShopProfile {
             id: ShopId(1),
             name: "Acme".to_owned(),

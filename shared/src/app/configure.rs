@@ -13,8 +13,8 @@ use url::Url;
 use super::access::Access;
 use super::audit::{Actor, Event, entry};
 use super::error::AppError;
-use crate::domain::connection::{Attempt, Connector, HistoryAction, PendingConnect, Reason};
-use crate::domain::ids::{ProviderId, ShopDomain};
+use crate::domain::connection::{Attempt, Connector, HistoryAction, PendingConnect, Purpose, Reason};
+use crate::domain::ids::{ProviderId, ShopDomain, StoreId};
 use crate::ports::PortError;
 use crate::ports::time::Random;
 
@@ -60,23 +60,35 @@ pub(super) fn cookie_name(state_hash: &str) -> String {
 }
 
 impl Configure {
-    /// Begins an attempt. A connector that is live stays live.
+    /// Begins an attempt. A connector that is live stays live. Where no purpose is named the merchant is asked for what the
+    /// store has: a reconnect takes nothing away by itself.
     ///
     /// Errors: `invalid_shop`.
     #[tracing::instrument(skip_all, fields(store.id = %actor.store, provider = %provider))]
-    pub async fn begin(&self, actor: Actor<'_>, provider: ProviderId, shop: &str) -> Result<Begun, AppError> {
+    pub async fn begin(
+        &self,
+        actor: Actor<'_>,
+        provider: ProviderId,
+        shop: &str,
+        purpose: Option<Purpose>,
+    ) -> Result<Begun, AppError> {
         let shop = self
             .access
             .connect
             .parse_shop(shop)
             .map_err(|error| AppError::invalid("invalid_shop", error.hint))?;
         let redirect = self.redirect(provider)?;
+        let purpose = match purpose {
+            Some(purpose) => purpose,
+            None => self.purpose_so_far(actor.store, provider).await?,
+        };
+        let scopes = self.access.connect.requested_scopes(purpose);
         let state = URL_SAFE_NO_PAD.encode(self.random.bytes32());
         let cookie = URL_SAFE_NO_PAD.encode(self.random.bytes32());
         let authorize_url = self
             .access
             .connect
-            .authorize_url(&shop, &self.client_id, &self.access.connect.requested_scopes(), &redirect, &state)
+            .authorize_url(&shop, &self.client_id, &scopes, &redirect, &state)
             .map_err(|error| AppError::invalid("invalid_shop", error.hint))?;
         let now = self.access.clock.now();
         let expires_at = now + STATE_LIFE;
@@ -97,6 +109,17 @@ impl Configure {
         self.access.connectors.put_state(&pending).await?;
         tracing::info!(shop.domain = %pending.shop, "began to connect");
         Ok(Begun { authorize_url, expires_at, cookie_name, cookie_value: cookie.into() })
+    }
+
+    /// What the store is connected for, by what its merchant granted.
+    async fn purpose_so_far(&self, store: &StoreId, provider: ProviderId) -> Result<Purpose, AppError> {
+        let connector = self.access.connectors.load(store, provider).await?;
+        let granted = connector.and_then(|connector| connector.installation).map(|used| used.scopes);
+        let import = self.access.connect.requested_scopes(Purpose::Import);
+        let push = self.access.connect.requested_scopes(Purpose::Push);
+        let pushes = granted
+            .is_some_and(|granted| push.iter().any(|scope| granted.allows(scope) && !import.allows(scope)));
+        Ok(if pushes { Purpose::Push } else { Purpose::Import })
     }
 
     /// The address that the shop sends the merchant back to; registered with the app, to the letter.

@@ -12,7 +12,7 @@ use card::names;
 pub use card::*;
 
 use super::error::AppError;
-use crate::domain::connection::{Connector, ConnectorState, Installation, Method, Reason};
+use crate::domain::connection::{Connector, ConnectorState, Installation, Method, Purpose, Reason};
 use crate::domain::history::verify_part;
 use crate::domain::ids::{ProviderId, StoreId};
 use crate::domain::run::{Run, RunKind, RunState, Wanted};
@@ -31,7 +31,7 @@ const RUNS_BACK: u32 = 25;
 /// What a platform's scopes are good for.
 #[derive(Debug, Clone)]
 pub struct Needs {
-    /// Asked for when connecting.
+    /// What an import needs, asked for whenever a store is connected.
     pub requested: Scopes,
     /// Needed by each resource.
     pub by_resource: Vec<(Wanted, Scopes)>,
@@ -41,7 +41,7 @@ impl Needs {
     /// As the platform says.
     pub fn of(provider: &(impl Connect + Extract)) -> Self {
         Self {
-            requested: provider.requested_scopes(),
+            requested: provider.requested_scopes(Purpose::Import),
             by_resource: Wanted::ALL
                 .into_iter()
                 .map(|wanted| (wanted, provider.scopes_for(wanted)))

@@ -128,6 +128,18 @@ impl Reason {
     }
 }
 
+/// What a store is connected for: it decides what the merchant is asked to grant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The shop's catalogue is read.
+    #[default]
+    Import,
+    /// It is read, and rows of data tools are written into the shop.
+    Push,
+}
+
 /// How a shop lets us in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -15,7 +15,7 @@ use crate::app::credentials::Credentials;
 use crate::app::disconnect::{Disconnect, Disconnected};
 use crate::app::error::AppError;
 use crate::app::status::{Card, ShownShop, Status};
-use crate::domain::connection::{ConnectorState, Method, Reason};
+use crate::domain::connection::{ConnectorState, Method, Purpose, Reason};
 use crate::ports::vault::ClientCredentials;
 
 /// Which shop to connect, and how. `oauth` takes the shop alone; `credentials` needs `api_key` and `api_secret` too.
@@ -32,6 +32,9 @@ pub struct ConfigureBody {
     /// The same, as data tools call it.
     #[serde(default)]
     pub shop_name: Option<String>,
+    /// What for, with the method `oauth`. Without it a reconnect asks for what the store had, and a first one for an import.
+    #[serde(default)]
+    pub purpose: Option<Purpose>,
     /// The id of the merchant's own app.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, write_only))]
@@ -130,6 +133,7 @@ pub async fn configure(app: Arc<Configure>, call: Call) -> Result<Response, AppE
     let body: ConfigureBody = call.json()?;
     let shop = body.shop()?;
     if body.method == Method::Credentials {
+        body.without_purpose()?;
         let live = app.connect(actor(&caller), provider, shop, &body.credentials()?).await?;
         let answer = ConnectedAnswer {
             state: ConnectorState::Live,
@@ -140,7 +144,7 @@ pub async fn configure(app: Arc<Configure>, call: Call) -> Result<Response, AppE
         return json(200, &ConfigureAnswer::Connected(answer));
     }
     body.without_credentials()?;
-    let begun = app.begin(actor(&caller), provider, shop).await?;
+    let begun = app.begin(actor(&caller), provider, shop, body.purpose).await?;
     let answer = ConfigureAnswer::Begun(BegunAnswer {
         authorize_url: begun.authorize_url.to_string(),
         expires_at: begun.expires_at.to_string(),
@@ -193,6 +197,15 @@ impl ConfigureBody {
             return Err(wrong_body("`scopes` must be a list of names such as `read_products`."));
         }
         Ok(Credentials { client, access_token, scopes: scopes.cloned().collect() })
+    }
+
+    fn without_purpose(&self) -> Result<(), AppError> {
+        match self.purpose {
+            None => Ok(()),
+            Some(_) => Err(wrong_body(
+                "`purpose` belongs to the method `oauth`; with `credentials` the token's own scopes decide.",
+            )),
+        }
     }
 
     fn without_credentials(&self) -> Result<(), AppError> {

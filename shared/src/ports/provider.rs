@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::connection::Purpose;
 use crate::domain::ids::{ShopDomain, ShopId};
 use crate::domain::notice::Notice;
 use crate::domain::record::{Child, Kind, Record, Resource};
@@ -151,8 +152,8 @@ pub enum CallbackRefusal {
 /// Connecting: names, signatures, tokens, the shop itself.
 #[async_trait]
 pub trait Connect: Send + Sync {
-    /// The scopes an import needs.
-    fn requested_scopes(&self) -> Scopes;
+    /// The scopes that a merchant is asked to grant. Those of [`Purpose::Push`] hold those of an import.
+    fn requested_scopes(&self, purpose: Purpose) -> Scopes;
 
     /// Those of them without which nothing can be imported: less is refused when connecting.
     fn required_scopes(&self) -> Scopes;

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::canaries;
 use super::faults::Faults;
+use crate::domain::connection::Purpose;
 use crate::domain::ids::ShopDomain;
 use crate::domain::scopes::Scopes;
 use crate::ports::provider::{
@@ -309,8 +310,8 @@ fn shop_for<'a>(inner: &'a mut Inner, access: &ShopAccess) -> Result<&'a mut Sho
 
 #[async_trait]
 impl Connect for FakeShop {
-    fn requested_scopes(&self) -> Scopes {
-        self.front.requested_scopes()
+    fn requested_scopes(&self, purpose: Purpose) -> Scopes {
+        self.front.requested_scopes(purpose)
     }
 
     fn required_scopes(&self) -> Scopes {

@@ -14,6 +14,7 @@ mod lines;
 mod logs;
 mod names;
 mod owners;
+mod purpose;
 mod refresh;
 mod replace;
 mod rotate;

@@ -17,6 +17,7 @@ use url::Url;
 
 use super::Shopify;
 use super::client::{place, read_limited, retry_after, unreachable};
+use crate::domain::connection::Purpose;
 use crate::domain::ids::{ShopDomain, ShopId};
 use crate::domain::scopes::Scopes;
 use crate::ports::provider::{
@@ -24,7 +25,10 @@ use crate::ports::provider::{
     TokenGrant,
 };
 
-const REQUESTED_SCOPES: &str = "read_products,read_inventory,read_locations";
+const IMPORT_SCOPES: &str = "read_products,read_inventory,read_locations";
+/// A scope to write allows to read the same.
+const PUSH_SCOPES: &str =
+    "write_products,write_inventory,write_customers,write_orders,write_publications,read_locations";
 const REQUIRED_SCOPES: &str = "read_products";
 
 /// The longest a call to the token endpoint may take.
@@ -195,8 +199,11 @@ impl Shopify {
 
 #[async_trait]
 impl Connect for Shopify {
-    fn requested_scopes(&self) -> Scopes {
-        Scopes::parse(REQUESTED_SCOPES)
+    fn requested_scopes(&self, purpose: Purpose) -> Scopes {
+        Scopes::parse(match purpose {
+            Purpose::Import => IMPORT_SCOPES,
+            Purpose::Push => PUSH_SCOPES,
+        })
     }
 
     fn required_scopes(&self) -> Scopes {
@@ -355,7 +362,7 @@ mod tests {
         let shopify = Shopify::new();
         let shop = shopify.parse_shop("acme").unwrap();
         let redirect = Url::parse("https://api.example/oauth/shopify/callback").unwrap();
-        let scopes = shopify.requested_scopes();
+        let scopes = shopify.requested_scopes(Purpose::Import);
         let url = shopify.authorize_url(&shop, "a&b", &scopes, &redirect, "st4te").unwrap();
         assert_eq!(
             url.as_str(),
