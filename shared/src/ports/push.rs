@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -30,8 +29,6 @@ pub enum Spent {
         points: Points,
         /// What the shop says it holds.
         status: Status,
-        /// When the call was sent.
-        asked: Timestamp,
     },
     /// The answer was lost, or said nothing about points.
     Unknown,
@@ -221,12 +218,13 @@ pub trait RowWriter: Send + Sync {
         options: &LevelOptions,
     ) -> Result<(Vec<Complaint>, Written), ProviderError>;
 
-    /// Puts an item on stock at a place, with its quantity.
+    /// Puts an item on stock at a place, with its quantity of this name.
     async fn activate(
         &self,
         access: &ShopAccess,
         budget: &dyn Budget,
         level: &SetLevel,
         key: Uuid,
+        quantity: QuantityName,
     ) -> Result<Written, ProviderError>;
 }

@@ -280,14 +280,13 @@ impl FakeWriter {
     ) -> Result<Result<T, ()>, ProviderError> {
         let points = Points::whole(COST);
         let lease = budget.lease(shape, points).await?;
-        let asked = self.clock.now();
         let Some(status) = self.charge() else {
             budget.settle(lease, shape, Some(points), Spent::Nothing).await;
             return Err(ProviderError::Throttled { retry_after: Some(Duration::from_secs(1)) });
         };
         let answer = self.faults.run(name, || (), || Ok(effect())).await;
         let spent = match answer {
-            Ok(_) => Spent::Told { points, status, asked },
+            Ok(_) => Spent::Told { points, status },
             Err(()) => Spent::Unknown,
         };
         budget.settle(lease, shape, answer.is_ok().then_some(points), spent).await;
@@ -565,6 +564,7 @@ impl RowWriter for FakeWriter {
         budget: &dyn Budget,
         level: &SetLevel,
         _: Uuid,
+        _: QuantityName,
     ) -> Result<Written, ProviderError> {
         let activate = || {
             let mut inner = self.inner();

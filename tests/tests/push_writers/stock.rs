@@ -64,6 +64,22 @@ async fn stock_is_set_only_where_it_still_is_what_was_read() {
 }
 
 #[tokio::test]
+async fn an_item_is_put_on_stock_where_it_was_not() {
+    let (world, small, ..) = shop().await;
+    for (name, quantity, key) in [("Depot", AVAILABLE, 11), ("Shed", QuantityName::OnHand, 12)] {
+        let change = json!([{"kind": "location_create", "value": name}]);
+        let made = world.control("POST", "/shops/demo/changes", change).await;
+        let place = format!("gid://shopify/Location/{}", made[0]["location"]);
+        assert_eq!(there(&world, "TEE-S", &place).await, None);
+        let level = level(&small, &place, 5, None);
+        let key = Uuid::from_u128(key);
+        let activated = world.shopify.activate(&world.access, &world.purse, &level, key, quantity);
+        assert_eq!(activated.await.unwrap().stopped, None);
+        assert_eq!(there(&world, "TEE-S", &place).await, Some(5));
+    }
+}
+
+#[tokio::test]
 async fn a_lost_answer_about_stock_is_told_and_the_same_call_settles_it() {
     let (world, small, _, place) = shop().await;
     world.faults(json!({"lost_mutation_answer": 1})).await;

@@ -34,7 +34,7 @@ pub struct Purse {
 #[async_trait]
 impl Budget for Purse {
     async fn lease(&self, _: &'static str, formula: Points) -> Result<Lease, ProviderError> {
-        Ok(Lease { id: 1, points: formula, until: Timestamp::now() + 1.minute() })
+        Ok(Lease { id: 1, points: formula, until: Timestamp::UNIX_EPOCH + 1.minute() })
     }
 
     async fn settle(&self, _: Lease, _: &'static str, _: Option<Points>, spent: Spent) {
@@ -55,7 +55,7 @@ pub struct World {
     _state: tempfile::TempDir,
 }
 
-const SCOPES: [&str; 9] = [
+const SCOPES: [&str; 13] = [
     "write_products",
     "read_products",
     "write_inventory",
@@ -65,6 +65,10 @@ const SCOPES: [&str; 9] = [
     "read_customers",
     "write_orders",
     "read_orders",
+    "write_publications",
+    "read_publications",
+    "write_merchant_managed_fulfillment_orders",
+    "read_merchant_managed_fulfillment_orders",
 ];
 
 /// A key of a row.
@@ -121,6 +125,11 @@ impl World {
     }
 
     pub async fn query(&self, query: &str, variables: Value) -> Value {
+        self.query_at("2026-07", query, variables).await
+    }
+
+    /// Asks another version of the API.
+    pub async fn query_at(&self, version: &str, query: &str, variables: Value) -> Value {
         use secrecy::ExposeSecret;
         let ca = std::fs::read(&self.running.addresses.ca).unwrap();
         let client = Client::builder()
@@ -128,7 +137,7 @@ impl World {
             .tls_certs_only([reqwest::Certificate::from_pem(&ca).unwrap()])
             .build()
             .unwrap();
-        let url = "https://demo.myshopify.com/admin/api/2026-07/graphql.json";
+        let url = format!("https://demo.myshopify.com/admin/api/{version}/graphql.json");
         let body = json!({"query": query, "variables": variables});
         let request = client.post(url).header("X-Shopify-Access-Token", self.access.token.expose_secret());
         request.json(&body).send().await.unwrap().json().await.unwrap()

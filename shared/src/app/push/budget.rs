@@ -44,8 +44,8 @@ struct Inner {
     /// By their number; the newest is drawn from.
     blocks: BTreeMap<u64, Block>,
     numbers: u64,
-    /// Calls on their way, by the number of their lease: the block they drew from.
-    calls: BTreeMap<u64, u64>,
+    /// Calls on their way, by the number of their lease: the block they drew from, and when. They are sent then.
+    calls: BTreeMap<u64, (u64, Timestamp)>,
     predictor: Predictor,
     /// What calls asked for that the shared predictor was not told yet.
     learned: Vec<(&'static str, Points)>,
@@ -111,7 +111,7 @@ impl StepBudget {
         let (number, until) = (*number, block.lease.until);
         inner.numbers += 1;
         let id = inner.numbers;
-        inner.calls.insert(id, number);
+        inner.calls.insert(id, (number, now));
         Some(Lease { id, points: cost, until })
     }
 
@@ -244,7 +244,7 @@ impl Budget for StepBudget {
     async fn settle(&self, lease: Lease, shape: &'static str, requested: Option<Points>, spent: Spent) {
         {
             let mut inner = self.inner();
-            let Some(number) = inner.calls.remove(&lease.id) else { return };
+            let Some((number, asked)) = inner.calls.remove(&lease.id) else { return };
             if let Some(requested) = requested {
                 inner.predictor.learn(shape, requested);
                 inner.learned.push((shape, requested));
@@ -258,7 +258,7 @@ impl Budget for StepBudget {
                         Points::from_thousandths(block.left.thousandths() + lease.points.thousandths());
                     Points::ZERO
                 }
-                Spent::Told { points, status, asked } => {
+                Spent::Told { points, status } => {
                     if block.told.is_none_or(|(_, before)| before <= asked) {
                         block.told = Some((status, asked));
                     }

@@ -219,7 +219,9 @@ impl Desk<'_> {
         for level in activated {
             let batch = Batch { levels: vec![level.clone()] };
             let key = batch.key(&self.run.id, number);
-            let call = async |shop: &_| self.app.writer.activate(shop, &self.budget, &level, key).await;
+            let call = async |shop: &_| {
+                self.app.writer.activate(shop, &self.budget, &level, key, levels.quantity).await
+            };
             let answer = self.ask(call).await.map(|written| (Vec::new(), written));
             self.answered(&mut by_seq, batch, key, answer, &mut Vec::new())?;
         }

@@ -1,6 +1,5 @@
 //! Calls that are paid for from the budget of the shop.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -71,8 +70,6 @@ impl Shopify {
         variables: &Value,
     ) -> Result<(Answer<D>, Points), ProviderError> {
         let lease = budget.lease(document.name, formula).await?;
-        // Only compared with other times of this kind, to tell an older answer from a newer one.
-        let asked = Timestamp::now();
         let answer = match self.send::<D>(access, document.text, variables).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -85,7 +82,7 @@ impl Shopify {
         let actual = answer.cost.as_ref().and_then(|cost| points(cost.actual_query_cost));
         let actual = if throttled { Some(Points::ZERO) } else { actual.or(requested) };
         let spent = match (actual, answer.cost.as_ref().and_then(status)) {
-            (Some(points), Some(status)) => Spent::Told { points, status, asked },
+            (Some(points), Some(status)) => Spent::Told { points, status },
             _ if throttled || (answer.data.is_err() && !answer.in_doubt) => Spent::Nothing,
             _ => Spent::Unknown,
         };

@@ -48,6 +48,17 @@ fn item(node: &Value, bundle: bool) -> Result<LiveItem, ProviderError> {
     Ok(LiveItem { id: text(node, "id").to_owned(), tracked: node["tracked"] == true, bundle, levels })
 }
 
+/// What puts an item on stock. The two quantities are arguments of their own, and only one may be given.
+fn activation(level: &SetLevel, key: Uuid, quantity: QuantityName) -> Value {
+    let mut variables = json!({"key": key, "inventoryItemId": level.item, "locationId": level.location});
+    let argument = match quantity {
+        QuantityName::Available => "available",
+        QuantityName::OnHand => "onHand",
+    };
+    variables[argument] = json!(level.quantity);
+    variables
+}
+
 impl Shopify {
     pub(super) async fn live_levels(
         &self,
@@ -192,11 +203,9 @@ impl Shopify {
         budget: &dyn Budget,
         level: &SetLevel,
         key: Uuid,
+        quantity: QuantityName,
     ) -> Result<Written, ProviderError> {
-        let variables = json!({
-            "key": key, "inventoryItemId": level.item, "locationId": level.location,
-            "available": level.quantity,
-        });
+        let variables = activation(level, key, quantity);
         let mut written = Written::default();
         let points = Points::whole(10);
         let called =
@@ -211,5 +220,26 @@ impl Shopify {
             written.stopped = Some(crate::ports::push::Stopped::Refused(refused.collect()));
         }
         Ok(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_put_on_stock_with_the_quantity_that_is_meant() {
+        let level = SetLevel {
+            seq: 0,
+            item: "item".to_owned(),
+            location: "place".to_owned(),
+            quantity: 5,
+            from: None,
+        };
+        let sent = |quantity| activation(&level, Uuid::nil(), quantity);
+        let available = sent(QuantityName::Available);
+        assert_eq!((&available["available"], available.get("onHand")), (&json!(5), None));
+        let on_hand = sent(QuantityName::OnHand);
+        assert_eq!((on_hand.get("available"), &on_hand["onHand"]), (None, &json!(5)));
     }
 }

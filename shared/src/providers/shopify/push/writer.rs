@@ -103,7 +103,8 @@ impl RowWriter for Shopify {
         budget: &dyn Budget,
         level: &SetLevel,
         key: Uuid,
+        quantity: QuantityName,
     ) -> Result<Written, ProviderError> {
-        self.stock(access, budget, level, key).await
+        self.stock(access, budget, level, key, quantity).await
     }
 }
