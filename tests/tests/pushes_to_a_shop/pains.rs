@@ -1,10 +1,11 @@
 //! What goes wrong on the way: someone else changes the shop, answers are lost, points run out, rights are taken away.
+//! Tests that carry a number are what users of such tools complain about, by the list in `docs/push.md`.
 
 use serde_json::{Value, json};
 use shared::domain::push::run::PushState;
 use shared::domain::push::target::Stream;
 
-use crate::pipeline::{Store, counts};
+use crate::pipeline::{Store, counts, example};
 use crate::runs::{customers, orders, products, stock, stocked};
 
 #[tokio::test]
@@ -115,4 +116,120 @@ async fn a_right_that_was_taken_away_stops_the_run() {
     assert_eq!((run.state, counts(&run)), (PushState::Stopped, [0, 0, 0, 0, 0, 4]), "{run:#?}");
     assert_eq!(run.stopped.as_ref().unwrap().code, "SCOPE_MISSING");
     assert_eq!(store.world.rows("products").await.len(), 0);
+}
+
+/// What lies at each place of an item, by the name of the place.
+async fn lies(store: &Store, sku: &str) -> Value {
+    let query = "query($q: String!) { productVariants(first: 1, query: $q) { nodes { inventoryItem {
+        inventoryLevels(first: 20) { nodes { location { name } quantities(names: [\"available\"]) { quantity } } } } } } }";
+    let answer = store.world.query(query, json!({"q": format!("sku:'{sku}'")})).await;
+    let levels = &answer["data"]["productVariants"]["nodes"][0]["inventoryItem"]["inventoryLevels"]["nodes"];
+    let level = |one: &Value| {
+        let name = one["location"]["name"].as_str().unwrap().to_owned();
+        (name, one["quantities"][0]["quantity"].clone())
+    };
+    Value::Object(levels.as_array().unwrap().iter().map(level).collect())
+}
+
+/// Items that are not stocked at a place, places of a fulfilment service, places of one name, stock that moved since the
+/// last run, and levels by the hundred.
+#[tokio::test]
+async fn pain_07_stock_has_rules_of_its_own_and_each_row_tells_which_it_met() {
+    let store = Store::of("demo").await;
+    let mut document = example(Stream::Products);
+    let fields = document["fields"].as_array_mut().unwrap();
+    let variants = fields.iter_mut().find(|field| field["to"] == "variants[]").unwrap();
+    let tracked = json!({"to": "inventoryItem.tracked", "const": true});
+    variants["fields"].as_array_mut().unwrap().push(tracked);
+    store.map(Stream::Products, 2, document).await;
+    let many = |product: usize| {
+        let mut rows = products(1, "12.50").as_array().unwrap()[0].clone();
+        rows["product_id"] = json!(format!("P-{product}"));
+        rows["name"] = json!(format!("Shirt {product}"));
+        (0..90).map(move |size| {
+            let mut row = rows.clone();
+            row["size"] = json!(format!("{size}"));
+            row["sku"] = json!(format!("S-{product}-{size}"));
+            row
+        })
+    };
+    let rows: Vec<Value> = (0..3).flat_map(many).collect();
+    let made = store.write(Stream::Products, &json!(rows)).await;
+    assert_eq!(counts(&made), [270, 0, 0, 0, 0, 0], "{:#?}", store.lines(&made));
+    let (home, service, twice) = ("Kontor Speicherstadt", "PacketPort", "Laden");
+    let change = json!([{"kind": "location_create", "value": "Depot"}]);
+    store.world.control("POST", "/shops/demo/changes", change).await;
+    let level = |sku: &str, place: &str| json!({"sku": sku, "warehouse": place, "qty": 4});
+    let mut levels: Vec<Value> = rows.iter().map(|row| level(row["sku"].as_str().unwrap(), home)).collect();
+    levels.extend([level("S-0-0", "Depot"), level("S-0-1", service), level("S-0-2", twice)]);
+    let levels = json!(levels);
+    let run = store.write(Stream::InventoryLevels, &levels).await;
+    assert_eq!(counts(&run), [0, 271, 0, 0, 2, 0], "{:#?}", store.lines(&run));
+    let codes = store.codes(&run);
+    assert_eq!((codes[&271].as_str(), codes[&272].as_str()), ("REFUSED", "AMBIGUOUS"));
+    let told = store.lines(&run).into_iter().find(|line| line.seq == 271).unwrap().error.unwrap();
+    assert!(told.message.contains("fulfillment service"), "the shop's own words tell why: {told:?}");
+    assert_eq!(lies(&store, "S-0-0").await, json!({home: 4, "Depot": 4}));
+    let calls = store.world.control("GET", "/shops/demo/calls", Value::Null).await;
+    assert_eq!(calls["mutations"]["inventorySetQuantities"], 2, "270 levels in two calls: {calls:#}");
+
+    let moved = json!([{"kind": "stock_set", "variant": variant(&store, "S-0-0").await, "quantity": 1}]);
+    store.world.control("POST", "/shops/demo/changes", moved).await;
+    let again = store.write(Stream::InventoryLevels, &levels).await;
+    assert_eq!(
+        counts(&again)[..3],
+        [0, 1, 270],
+        "what was written once is compared with what lies there now"
+    );
+    assert_eq!(lies(&store, "S-0-0").await, json!({home: 4, "Depot": 4}));
+}
+
+/// The number of the variant with this key.
+async fn variant(store: &Store, sku: &str) -> Value {
+    let variants = store.world.rows("variants").await;
+    variants.into_iter().find(|one| one["sku"] == sku).unwrap()["id"].clone()
+}
+
+/// Tokens that never expire are refused one day: nothing is lost by it, and everything goes on after a reconnect.
+#[tokio::test]
+async fn pain_08_a_kind_of_token_that_is_gone_stops_the_run_and_costs_no_row() {
+    let store = Store::new().await;
+    let place = stocked(&store).await;
+    store.world.control("PATCH", "/apps/app", json!({"require_expiring": true})).await;
+    let row = |sku: &str| json!({"sku": sku, "warehouse": place, "qty": 4});
+    let rows = json!([row("SKU-0-S"), row("SKU-0-M")]);
+    let run = store.write(Stream::InventoryLevels, &rows).await;
+    assert_eq!((run.state, counts(&run)), (PushState::Stopped, [0, 0, 0, 0, 0, 2]), "{run:#?}");
+    assert_eq!(run.stopped.as_ref().unwrap().code, "TOKEN_INVALID");
+    let wanted = json!({"client_id": "app", "expiring": true});
+    let issued = store.world.control("POST", "/shops/demo/installs", wanted).await;
+    store.reconnect(issued["access_token"].as_str().unwrap()).await;
+    let replayed = store.replay(&run).await;
+    assert_eq!(counts(&replayed), [0, 2, 0, 0, 0, 0], "{:#?}", store.lines(&replayed));
+    store.world.control("PATCH", "/apps/app", json!({"require_expiring": false})).await;
+    assert_eq!(stock(&store).await, [4, 4]);
+}
+
+/// Fields of the merchant's own are told by `discover`, accepted by name and written; nobody has to be asked for them.
+#[tokio::test]
+async fn pain_10_a_field_of_the_merchants_own_is_discovered_mapped_and_written() {
+    let store = Store::new().await;
+    let told = |discovered: &shared::app::destination::Discovered| {
+        let products = discovered.streams.iter().find(|stream| stream.name == Stream::Products).unwrap();
+        products.json_schema["properties"]["metafields.specs.weight_kg"].clone()
+    };
+    assert_eq!(told(&store.discover().await), Value::Null);
+    store.define("PRODUCT", "specs", "weight_kg", "number_decimal").await;
+    assert_eq!(told(&store.discover().await)["metafield_type"], "number_decimal");
+    let mut document = example(Stream::Products);
+    let fields = document["fields"].as_array_mut().unwrap();
+    fields.push(json!({"to": "metafields.specs.weight_kg", "from": "weight"}));
+    store.save(Stream::Products, &document).await;
+    let mut rows = products(1, "12.50");
+    for row in rows.as_array_mut().unwrap() {
+        row["weight"] = json!(1.25);
+    }
+    let run = store.write(Stream::Products, &rows).await;
+    assert_eq!(counts(&run), [2, 0, 0, 0, 0, 0], "{:#?}", store.lines(&run));
+    assert_eq!(store.world.rows("products").await[0]["metafields"]["specs.weight_kg"], "1.25");
 }

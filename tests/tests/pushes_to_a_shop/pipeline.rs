@@ -11,6 +11,7 @@ use reqwest::{Client, Proxy};
 use serde_json::{Value, json};
 use shared::app::access::Access;
 use shared::app::audit::Actor;
+use shared::app::destination::{Destinations, Discovered, Proposed, ShownMapping};
 use shared::app::import::Disposition;
 use shared::app::push::Pushes;
 use shared::app::push::requests::{Mode, Submitted};
@@ -85,13 +86,19 @@ pub struct Store {
     both: BothClocks,
     mappings: Arc<FakeMappings>,
     app: Pushes,
+    destinations: Destinations,
     id: StoreId,
 }
 
 impl Store {
     /// A store connected to an empty shop that has the definitions of the example mappings, and those mappings.
     pub async fn new() -> Self {
-        let world = World::with("empty").await;
+        Self::of("empty").await
+    }
+
+    /// The same with the shop of a seed.
+    pub async fn of(seed: &str) -> Self {
+        let world = World::with(seed).await;
         let (faults, clock) = (Faults::default(), ManualClock::default());
         let both = BothClocks {
             ours: clock.clone(),
@@ -134,7 +141,12 @@ impl Store {
             random: Arc::new(SeededRandom::new(11)),
         };
         let id = StoreId::for_test("one").unwrap();
-        let store = Self { world, clock, kept, both, mappings, app, id };
+        let destinations = Destinations {
+            access: app.access.clone(),
+            destination: app.destination.clone(),
+            mappings: mappings.clone(),
+        };
+        let store = Self { destinations, world, clock, kept, both, mappings, app, id };
         store.connect(&connectors, &vault).await;
         for (owner, namespace, key, kind) in [
             ("PRODUCT", "sync", "external_id", "id"),
@@ -186,7 +198,7 @@ impl Store {
         connectors.save(&mut connector).await.unwrap();
     }
 
-    async fn define(&self, owner: &str, namespace: &str, key: &str, kind: &str) {
+    pub async fn define(&self, owner: &str, namespace: &str, key: &str, kind: &str) {
         let mutation = "mutation($definition: MetafieldDefinitionInput!) {
             metafieldDefinitionCreate(definition: $definition) {
                 createdDefinition { id } userErrors { message } } }";
@@ -205,6 +217,29 @@ impl Store {
             saved_at: self.clock.now(),
         };
         self.mappings.add(&self.id, PROVIDER, &saved).await.unwrap();
+    }
+
+    /// What can be filled.
+    pub async fn discover(&self) -> Discovered {
+        self.destinations.discover(&self.id, PROVIDER).await.unwrap()
+    }
+
+    /// Saves a mapping as a merchant does, after it was found to be right.
+    pub async fn save(&self, stream: Stream, document: &Value) -> ShownMapping {
+        let proposed = Proposed { stream, document, columns: None };
+        self.destinations.save(self.actor(), PROVIDER, proposed, None).await.unwrap()
+    }
+
+    /// Connects again, with this token.
+    pub async fn reconnect(&self, token: &str) {
+        let Access { connectors, vault, .. } = &self.app.access;
+        let mut connector = connectors.load(&self.id, PROVIDER).await.unwrap().unwrap();
+        let installation = connector.installation.clone().unwrap();
+        let kept = vault.current(&installation.id).await.unwrap().unwrap();
+        let next = StoredToken { access_token: token.into(), ..kept.clone() };
+        vault.replace(&installation.id, &kept.version, &next).await.unwrap();
+        connector.take_installation(installation, self.clock.now());
+        connectors.save(&mut connector).await.unwrap();
     }
 
     fn actor(&self) -> Actor<'_> {
