@@ -14,6 +14,7 @@ ROOTS = (
     "OrderCreateOrderInput",
     "OrderCreateOptionsInput",
     "OrderInput",
+    "CustomerEmailMarketingConsentInput",
 )
 
 

@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use shared::domain::push::document::OnUnsupported;
 use shared::domain::push::target::{MatchBy, Stream};
 use shared::ports::push::{Found, How, TakenBack};
 
@@ -59,4 +60,57 @@ async fn an_address_that_another_customer_has_is_a_conflict() {
     let both = [key(MatchBy::CustomId, "C-2"), key(MatchBy::Email, "ada@example.com")];
     let Found::Unclear(error) = world.find(CUSTOMERS, &both, &ada()).await else { panic!() };
     assert_eq!(error.code, "KEY_CONFLICT");
+}
+
+#[tokio::test]
+async fn consent_is_written_where_it_is_allowed_and_dated_and_never_against_a_later_decision() {
+    let world = World::with("empty").await;
+    let keys = [key(MatchBy::Email, "ada@example.com")];
+    let options = serde_json::Map::from_iter([("allowConsent".to_owned(), json!(true))]);
+    let allowing = How { options, ..How::default() };
+    let row = |state: &str, at: Value| {
+        let mut row = ada();
+        row["emailMarketingConsent"] = json!({"marketingState": state, "consentUpdatedAt": at});
+        row
+    };
+    let yes = row("SUBSCRIBED", json!("2026-05-01T10:00:00Z"));
+    let refused = world.plan(CUSTOMERS, &keys, &yes, &How::default()).await.unwrap_err();
+    assert_eq!(
+        (refused[0].code.as_str(), refused[0].path.as_deref()),
+        ("UNSUPPORTED_CHANGE", Some("emailMarketingConsent"))
+    );
+    let undated = world.plan(CUSTOMERS, &keys, &row("SUBSCRIBED", Value::Null), &allowing).await.unwrap_err();
+    assert_eq!(undated[0].code, "REQUIRED_MISSING");
+    let skip = How { on_unsupported: OnUnsupported::Skip, ..How::default() };
+    world.push(CUSTOMERS, &keys, &yes, &skip).await;
+    assert_eq!(world.rows("customers").await[0]["email_consent"], "NOT_SUBSCRIBED");
+
+    let written = world.push(CUSTOMERS, &keys, &yes, &allowing).await;
+    assert_eq!(written.diff[0].path, "emailMarketingConsent.marketingState");
+    assert_eq!(world.rows("customers").await[0]["email_consent"], "SUBSCRIBED");
+    let again = world.push(CUSTOMERS, &keys, &yes, &allowing).await;
+    assert_eq!(again.diff, [], "{again:?}");
+    world.push(CUSTOMERS, &keys, &row("UNSUBSCRIBED", json!("2026-06-01T10:00:00Z")), &allowing).await;
+    let late = world.plan(CUSTOMERS, &keys, &yes, &allowing).await.unwrap_err();
+    assert_eq!(
+        late[0].path.as_deref(),
+        Some("emailMarketingConsent.marketingState"),
+        "what came later holds"
+    );
+    assert_eq!(world.rows("customers").await[0]["email_consent"], "UNSUBSCRIBED");
+    let live = world.live(CUSTOMERS, &keys, &yes).await;
+    let TakenBack::Drift(_) = world.take_back(CUSTOMERS, false, &written, &live) else { panic!() };
+}
+
+#[tokio::test]
+async fn a_new_customer_has_the_consent_that_the_row_tells() {
+    let world = World::with("empty").await;
+    let keys = [key(MatchBy::Email, "ada@example.com")];
+    let options = serde_json::Map::from_iter([("allowConsent".to_owned(), json!(true))]);
+    let mut row = ada();
+    let decided = json!({"marketingState": "SUBSCRIBED", "marketingOptInLevel": "CONFIRMED_OPT_IN",
+        "consentUpdatedAt": "2026-05-01T10:00:00Z"});
+    row["emailMarketingConsent"] = decided;
+    world.push(CUSTOMERS, &keys, &row, &How { options, ..How::default() }).await;
+    assert_eq!(world.rows("customers").await[0]["email_consent"], "SUBSCRIBED");
 }

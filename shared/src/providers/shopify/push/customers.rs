@@ -1,5 +1,7 @@
-//! Customers. Consent is never written: no field of a row says that a customer gave it.
+//! Customers. Consent is written where the mapping allows it and the row says when the customer gave it; it never follows
+//! from anything else.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::compare::covers;
@@ -11,6 +13,9 @@ use crate::domain::push::document::ListPolicy;
 use crate::domain::push::row::Identifier;
 use crate::domain::push::target::MatchBy;
 use crate::ports::push::LiveRecord;
+
+/// What a customer decided about marketing by e-mail. That by SMS can be read only from fields that are going away.
+const CONSENT: &str = "emailMarketingConsent";
 
 /// Plans a new customer.
 pub(super) fn create(plan: &mut Plan<'_>, input: &Map<String, Value>, identifiers: &[Identifier]) {
@@ -28,17 +33,21 @@ pub(super) fn create(plan: &mut Plan<'_>, input: &Map<String, Value>, identifier
         };
         sent.entry(name).or_insert_with(|| json!(one.value));
     }
+    let wanted = sent.remove(CONSENT);
     plan.all_new(&sent);
     // The call that makes customers takes no metafields; the one it is found by again is set by the identifier.
     let metafields = sent.remove("metafields");
     plan.call(doc::CUSTOMER_SET, 10.0, json!({"identifier": identifier, "input": sent}));
     plan.write_metafields(NEW, list(metafields.as_ref()), &[]);
+    if let Some(wanted) = wanted {
+        consent(plan, NEW, map(&wanted), map(&Value::Null));
+    }
 }
 
 /// Plans changes of a customer who exists.
 pub(super) fn update(plan: &mut Plan<'_>, input: &Map<String, Value>, live: &LiveRecord) {
     let there = &live.values;
-    let handled = ["tags", "metafields", "addresses", "taxExemptions"];
+    let handled = ["tags", "metafields", "addresses", "taxExemptions", CONSENT];
     let mut changed = plan.fields("", input, there, &handled);
     if let Some(wanted) = input.get("taxExemptions") {
         exemptions(plan, wanted, there, &mut changed);
@@ -53,6 +62,41 @@ pub(super) fn update(plan: &mut Plan<'_>, input: &Map<String, Value>, live: &Liv
     if let Some(wanted) = input.get("addresses") {
         addresses(plan, &live.id, list(Some(wanted)), list(there.get("addresses")));
     }
+    if let Some(wanted) = input.get(CONSENT) {
+        consent(plan, &live.id, map(wanted), map(there.get(CONSENT).unwrap_or(&Value::Null)));
+    }
+}
+
+/// Whether a decision may be put down: the mapping allows it, and the row says when it was made.
+fn may_consent(plan: &mut Plan<'_>, wanted: &Map<String, Value>) -> bool {
+    if plan.how.options.get("allowConsent") != Some(&Value::Bool(true)) {
+        let why = "consent is written only where the option `allowConsent` says so";
+        plan.unsupported(CONSENT, why);
+        return false;
+    }
+    let dated = wanted.get("consentUpdatedAt").and_then(Value::as_str).is_some();
+    if !dated {
+        let why = "consent is written with the time at which it was given or withdrawn";
+        plan.refuse(Code::RequiredMissing, "emailMarketingConsent.consentUpdatedAt", why);
+    }
+    dated
+}
+
+fn consent(plan: &mut Plan<'_>, id: &str, wanted: &Map<String, Value>, there: &Map<String, Value>) {
+    let of = |of: &Map<String, Value>, name: &str| of.get(name).cloned().unwrap_or_default();
+    let (before, after) = (of(there, "marketingState"), of(wanted, "marketingState"));
+    if after.is_null() || after == before || !may_consent(plan, wanted) {
+        return;
+    }
+    let at = |of: &Map<String, Value>| of.get("consentUpdatedAt")?.as_str()?.parse::<Timestamp>().ok();
+    let later = at(there).is_some_and(|there| at(wanted).is_none_or(|wanted| wanted < there));
+    if later {
+        let why = "the customer decided otherwise since, and that holds";
+        return plan.unsupported("emailMarketingConsent.marketingState", why);
+    }
+    let path = "emailMarketingConsent.marketingState".to_owned();
+    plan.differs(path, (!before.is_null()).then_some(before), Some(after));
+    plan.call(doc::EMAIL_CONSENT, 10.0, json!({"input": {"customerId": id, CONSENT: wanted}}));
 }
 
 fn exemptions(

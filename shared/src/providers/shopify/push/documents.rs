@@ -37,6 +37,7 @@ documents! {
     TAGS_REMOVE = "tagsRemove", "push_tags_remove";
     CUSTOMER_SET = "customerSet", "push_customer_set";
     CUSTOMER_UPDATE = "customerUpdate", "push_customer_update";
+    EMAIL_CONSENT = "customerEmailMarketingConsentUpdate", "push_email_consent";
     CUSTOMER_DELETE = "customerDelete", "push_customer_delete";
     ADDRESS_CREATE = "customerAddressCreate", "push_address_create";
     ADDRESS_UPDATE = "customerAddressUpdate", "push_address_update";
@@ -44,6 +45,9 @@ documents! {
     ORDER_CREATE = "orderCreate", "push_order_create";
     ORDER_UPDATE = "orderUpdate", "push_order_update";
     ORDER_PAID = "orderMarkAsPaid", "push_order_paid";
+    ORDER_CANCEL = "orderCancel", "push_order_cancel";
+    ORDER_OPEN = "order.fulfillmentOrders", "push_order_open";
+    FULFILL = "fulfillmentCreate", "push_fulfill";
     ORDER_DELETE = "orderDelete", "push_order_delete";
     LEVELS_SET = "inventorySetQuantities", "push_levels_set";
     LEVEL_ACTIVATE = "inventoryActivate", "push_level_activate";

@@ -24,7 +24,7 @@ const AT_ONCE: usize = 8;
 /// Keys that one search asks for.
 const KEYS: usize = 25;
 /// More pages than this are an answer without an end.
-const MOST_PAGES: usize = 40;
+pub(super) const MOST_PAGES: usize = 40;
 
 #[derive(Deserialize)]
 pub(super) struct Record {
@@ -184,20 +184,25 @@ impl Shopify {
         let points = reading(stream, input);
         let answer: Record = self.ask(access, budget, document, points, &variables).await?;
         let Some(mut record) = answer.record else { return Ok(None) };
-        if stream == Stream::Products {
+        let long = match stream {
+            Stream::Products => Some("variants"),
+            Stream::Orders => Some("lineItems"),
+            _ => None,
+        };
+        if let Some(long) = long {
             let mut pages = 1;
-            while record["variants"]["pageInfo"]["hasNextPage"] == true {
+            while record[long]["pageInfo"]["hasNextPage"] == true {
                 if pages == MOST_PAGES {
                     return Err(endless());
                 }
                 pages += 1;
-                variables["after"] = record["variants"]["pageInfo"]["endCursor"].clone();
+                variables["after"] = record[long]["pageInfo"]["endCursor"].clone();
                 let next: Record = self.ask(access, budget, document, points, &variables).await?;
-                let mut next = next.record.unwrap_or_default()["variants"].take();
-                let mut all = list(record["variants"].get("nodes")).to_vec();
+                let mut next = next.record.unwrap_or_default()[long].take();
+                let mut all = list(record[long].get("nodes")).to_vec();
                 all.extend(list(next.get("nodes")).iter().cloned());
                 next["nodes"] = Value::Array(all);
-                record["variants"] = next;
+                record[long] = next;
             }
         }
         Ok(Some(match stream {
@@ -383,6 +388,10 @@ fn customer(record: &Value) -> LiveRecord {
     let mut values = copied(record, &names);
     values.insert("email".to_owned(), record["defaultEmailAddress"]["emailAddress"].clone());
     values.insert("phone".to_owned(), record["defaultPhoneNumber"]["phoneNumber"].clone());
+    let (state, at) = ("marketingState", "marketingUpdatedAt");
+    let email = &record["defaultEmailAddress"];
+    let consent = json!({"marketingState": email[state], "consentUpdatedAt": email[at]});
+    values.insert("emailMarketingConsent".to_owned(), consent);
     nodes(&mut values, record, "metafields");
     if let Some(addresses) = record.get("addressesV2") {
         let addresses = list(addresses.get("nodes")).iter().map(address).collect();
@@ -410,6 +419,9 @@ fn order(record: &Value) -> LiveRecord {
     values.insert("currency".to_owned(), record["currencyCode"].clone());
     values.insert("presentmentCurrency".to_owned(), record["presentmentCurrencyCode"].clone());
     values.insert("financialStatus".to_owned(), record["displayFinancialStatus"].clone());
+    values.insert("fulfillmentStatus".to_owned(), record["displayFulfillmentStatus"].clone());
+    values.insert("cancelledAt".to_owned(), record["cancelledAt"].clone());
+    values.insert("cancelReason".to_owned(), record["cancelReason"].clone());
     for name in ["shippingAddress", "billingAddress"] {
         values.insert(name.to_owned(), address(&record[name]));
     }

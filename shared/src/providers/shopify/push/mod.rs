@@ -8,6 +8,7 @@ mod customers;
 mod destination;
 mod documents;
 mod find;
+mod fulfill;
 mod orders;
 mod plan;
 mod products;
@@ -45,8 +46,42 @@ fn read(table: Table) -> Targets {
         let object = Object { fields: fields.collect(), one_of: table.one_of.contains(name) };
         objects.insert(name.clone(), object);
     }
+    beyond(&mut objects);
     Targets { objects, streams: streams() }
 }
+
+/// Values of `OrderCancelReason`, which no input has.
+const CANCEL_REASONS: [&str; 6] = ["CUSTOMER", "DECLINED", "FRAUD", "INVENTORY", "OTHER", "STAFF"];
+
+/// What a push does beyond making and changing records by their inputs: each has a call of its own, and where it has
+/// consequences outside of the shop, an option that allows it.
+fn beyond(objects: &mut BTreeMap<String, Object>) {
+    let mut add = |object: &str, names: &[&str], kind: Kind| {
+        let object = objects.entry(object.to_owned()).or_default();
+        for name in names {
+            let field = Field { kind: kind.clone(), list: false, required: false };
+            object.fields.insert((*name).to_owned(), field);
+        }
+    };
+    let word = CANCEL_REASONS.map(str::to_owned).into();
+    add("OrderCreateOrderInput", &["cancelReason"], Kind::Scalar(Scalar::OneOf(word)));
+    let consent = Kind::Object("CustomerEmailMarketingConsentInput".to_owned());
+    add("CustomerSetInput", &["emailMarketingConsent"], consent);
+    let flag = Kind::Scalar(Scalar::Boolean);
+    let orders = [
+        "allowPaid",
+        "allowFulfilled",
+        "allowCancelled",
+        "cancelRefunds",
+        "cancelRestocks",
+        "notifyCustomer",
+    ];
+    add("OrderCreateOptionsInput", &orders, flag.clone());
+    add(CUSTOMER_OPTIONS, &["allowConsent"], flag);
+}
+
+/// What the name of the options of customers is here: the shop has none.
+const CUSTOMER_OPTIONS: &str = "CustomerOptions";
 
 /// A field as the schema writes its type: `[ProductVariantSetInput!]`, `Int!`.
 fn field(written: &str, enums: &BTreeMap<String, Vec<String>>) -> Field {
@@ -94,7 +129,7 @@ fn streams() -> BTreeMap<Stream, Target> {
     BTreeMap::from([
         (Stream::Products, Target { choice: Some(choice.clone()), ..products }),
         (Stream::ProductVariants, Target { choice: Some(choice), ..variants }),
-        (Stream::Customers, customers),
+        (Stream::Customers, Target { options: Some(CUSTOMER_OPTIONS.to_owned()), ..customers }),
         (Stream::Orders, Target { options: Some("OrderCreateOptionsInput".to_owned()), ..orders }),
     ])
 }

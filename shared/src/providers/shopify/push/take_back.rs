@@ -177,6 +177,11 @@ fn one(change: &FieldChange, live: &LiveRecord, back: &mut Back) -> Result<bool,
     let after = change.after.as_ref().unwrap_or(&nothing);
     match place(&change.path) {
         Place::Field("financialStatus") => Err("a payment cannot be taken back"),
+        Place::Field("fulfillmentStatus") => Err("what was sent cannot be taken back"),
+        Place::Field("cancelReason") => Err("an order that was cancelled stays so"),
+        Place::Field("emailMarketingConsent.marketingState") => {
+            Err("what a customer decided is not given back: nobody else can decide it")
+        }
         Place::Field(path) => {
             let name = path.rsplit('.').next().unwrap_or(path);
             let now = at(&live.values, path);

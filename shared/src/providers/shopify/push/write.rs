@@ -219,15 +219,19 @@ impl Shopify {
                 put_id(&mut variables, id);
             }
             let points = formula(document, &variables);
-            let first = written.calls.is_empty();
-            match self.carry_out(access, budget, document, points, &variables, &mut written).await {
+            let called = if document.name == doc::FULFILL.name {
+                self.fulfill(access, budget, &mut variables, &mut written).await
+            } else {
+                self.carry_out(access, budget, document, points, &variables, &mut written).await
+            };
+            match called {
                 Ok(Called::Made(id)) => written.id = written.id.take().or(id),
                 Ok(Called::Refused(errors)) => {
                     let errors = errors.iter().map(|error| row_error(error, &variables)).collect();
                     written.stopped = Some(Stopped::Refused(errors));
                 }
                 Ok(Called::Stopped) => {}
-                Err(error) if first => return Err(error),
+                Err(error) if written.calls.is_empty() => return Err(error),
                 Err(error) => written.stopped = Some(later(&error)),
             }
             if written.stopped.is_some() {
