@@ -303,6 +303,30 @@ fn a_tenant_is_made_of_a_verified_claim_or_of_what_it_wrote_itself() {
 }
 
 #[test]
+fn a_key_stands_for_its_store_in_one_place_alone() {
+    // Keys are looked up by what a stranger sent, so whoever may look one up can act for any store that has one.
+    let (may, mut seen) = ("shared/src/app/push/keys.rs", Vec::new());
+    for (file, text) in sources("shared/src") {
+        let own = ["shared/src/adapters/", "shared/src/testkit/", "shared/src/ports/"];
+        if !own.iter().any(|start| file.starts_with(start)) && text.contains("DestinationKeys") {
+            seen.push(file);
+        }
+    }
+    assert_eq!(seen, [may]);
+    let keys = fs::read_to_string(root().join(may)).unwrap();
+    let open = keys.split_once("pub async fn open(").unwrap().1;
+    assert_eq!((keys.matches(".find(id)").count(), open.matches(".find(id)").count()), (1, 1));
+    assert!(open.contains("opened(found, &text, stream, now).ok_or_else(not_yours)?"), "found is not proven");
+    // Entry points hand the table over and nothing more.
+    for (file, text) in sources("functions") {
+        let uses = text.matches("DestinationKeys").count();
+        assert_eq!(uses, text.matches("DynamoDestinationKeys").count(), "{file}");
+    }
+    // The store that a key gives is used for rows alone.
+    assert_eq!(callers("keys.open("), ["shared/src/app/push/tool.rs"]);
+}
+
+#[test]
 fn only_tests_make_a_tenant_for_tests() {
     let caught = callers("for_test");
     let outside: Vec<&String> = caught.iter().filter(|file| !file.contains("/testkit/")).collect();

@@ -369,6 +369,10 @@ pub enum HistoryAction {
     ShopErased,
     /// A shop was to be erased and is connected.
     ErasureNotApplicable,
+    /// A key for a data tool was made; `detail` has the id of its destination.
+    KeyMade,
+    /// A key of a data tool was taken back.
+    KeyRevoked,
 }
 
 impl HistoryAction {
@@ -387,6 +391,8 @@ impl HistoryAction {
             Self::CustomerErased => "customer_erased",
             Self::ShopErased => "shop_erased",
             Self::ErasureNotApplicable => "erasure_not_applicable",
+            Self::KeyMade => "key_made",
+            Self::KeyRevoked => "key_revoked",
         }
     }
 }
@@ -414,7 +420,7 @@ pub struct HistoryEntry {
     pub reason: Option<Reason>,
     /// How the scopes changed, where they did.
     pub scopes: Option<ScopeChange>,
-    /// What was found or done, by number alone; nothing about a person.
+    /// What was found or done, by number or id alone; nothing about a person.
     pub detail: Option<String>,
 }
 

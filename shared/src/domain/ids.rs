@@ -16,7 +16,8 @@ pub struct InvalidId {
 /// The merchant's store on our side: the tenant.
 ///
 /// Made only from the authorizer's verified claim (`from_claim`) or read back from what such a store
-/// wrote (`from_stored`); never from a path, header or body.
+/// wrote (`from_stored`); never from a path, header or body. The key of a data tool is what a store wrote: whoever has
+/// it acts for that store, in one place (`app/push/keys.rs`) and for one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct StoreId(String);
 

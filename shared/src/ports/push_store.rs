@@ -191,7 +191,8 @@ pub trait DestinationKeys: Send + Sync {
     /// Adds a key. One of the same id is a conflict.
     async fn add(&self, key: &DestinationKey) -> Result<(), PortError>;
 
-    /// The key of a destination, consistently; taken back or not. The caller compares the hash.
+    /// The key of a destination, consistently; taken back or not. Whoever asks has proven nothing yet: only
+    /// `app/push/keys.rs` may, which compares the hash before anyone sees whose it is.
     async fn find(&self, id: &str) -> Result<Option<DestinationKey>, PortError>;
 
     /// The keys of a store and provider, taken back or not.
@@ -205,4 +206,7 @@ pub trait DestinationKeys: Send + Sync {
         id: &str,
         at: Timestamp,
     ) -> Result<bool, PortError>;
+
+    /// Notes that a key was used. Of two times the later one stays; of a key that is not there nothing.
+    async fn used(&self, id: &str, at: Timestamp) -> Result<(), PortError>;
 }

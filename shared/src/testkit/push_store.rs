@@ -400,4 +400,14 @@ impl DestinationKeys for FakePushStore {
         };
         self.faults.port("destinations", "keys.revoke", revoke).await
     }
+
+    async fn used(&self, id: &str, at: Timestamp) -> Result<(), PortError> {
+        let used = || {
+            if let Some(key) = self.inner().keys.get_mut(id) {
+                key.last_used_at = key.last_used_at.max(Some(at));
+            }
+            Ok(())
+        };
+        self.faults.port("destinations", "keys.used", used).await
+    }
 }

@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where the world is not as it set it up")]
 
 mod crashes;
+mod keys;
 mod runs;
+mod tools;
 mod world;

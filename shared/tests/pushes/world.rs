@@ -50,7 +50,7 @@ pub struct World {
     pub shop: Arc<FakeShop>,
     pub connectors: Arc<FakeConnectors>,
     pub mappings: Arc<FakeMappings>,
-    pub app: Pushes,
+    pub app: Arc<Pushes>,
     pub store: StoreId,
     /// How long a step may take.
     pub step: Duration,
@@ -79,7 +79,7 @@ impl World {
         ] {
             definitions.insert("", namespace, key, kind);
         }
-        let app = Pushes {
+        let app = Arc::new(Pushes {
             access: Access {
                 connectors: connectors.clone(),
                 history: connectors.clone(),
@@ -104,7 +104,7 @@ impl World {
             queue: Arc::new(kept.clone()),
             clock: Arc::new(clock.clone()),
             random: Arc::new(SeededRandom::new(11)),
-        };
+        });
         let store = StoreId::for_test("one").unwrap();
         let world = Self { faults, clock, kept, writer, shop, connectors, mappings, app, store, step: STEP };
         world.connect(&vault, scopes).await;

@@ -9,7 +9,7 @@ use super::table::{Expression, Query, Table, Write, Wrote};
 use super::units::Item;
 use super::wire::{Reader, item, s};
 use crate::domain::ids::{ProviderId, StoreId};
-use crate::domain::push::key::DestinationKey;
+use crate::domain::push::key::{DestinationKey, Tool};
 use crate::domain::push::target::Stream;
 use crate::ports::PortError;
 use crate::ports::push_store::DestinationKeys;
@@ -40,29 +40,48 @@ fn write(key: &DestinationKey) -> Item {
     put("store", key.store.as_str());
     put("provider", key.provider.as_str());
     put("stream", key.stream.as_str());
+    put("tool", word(key.tool));
     put("name", &key.name);
     put("hash", &key.hash);
     put("by", &key.created_by);
     put("at", &key.created_at.to_string());
-    if let Some(at) = key.revoked_at {
-        put("revoked_at", &at.to_string());
+    // Not `expires_at`: by that the table would forget a key that its merchant still wants to see.
+    for (name, time) in
+        [("until", key.expires_at), ("used_at", key.last_used_at), ("revoked_at", key.revoked_at)]
+    {
+        if let Some(time) = time {
+            put(name, &time.to_string());
+        }
     }
     stored
 }
 
+fn word(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Multiwoven => "multiwoven",
+        Tool::Other => "other",
+    }
+}
+
 fn read(item: &Item) -> Result<DestinationKey, PortError> {
     let read = Reader::new(WHAT, item, 1..=u64::from(V))?;
-    let revoked = read.maybe_text("revoked_at");
+    let time =
+        |name: &str| read.maybe_text(name).map(|_| read.parsed(name, str::parse::<Timestamp>)).transpose();
+    let tool =
+        |text: &str| [Tool::Multiwoven, Tool::Other].into_iter().find(|tool| word(*tool) == text).ok_or(());
     Ok(DestinationKey {
         id: read.text("id")?.to_owned(),
         store: read.parsed("store", StoreId::from_stored)?,
         provider: read.parsed("provider", ProviderId::parse)?,
         stream: read.parsed("stream", |text| Stream::parse(text).ok_or(()))?,
+        tool: read.maybe_text("tool").map(|_| read.parsed("tool", tool)).transpose()?.unwrap_or_default(),
         name: read.text("name")?.to_owned(),
         hash: read.text("hash")?.to_owned(),
         created_by: read.text("by")?.to_owned(),
         created_at: read.parsed("at", str::parse::<Timestamp>)?,
-        revoked_at: revoked.map(|_| read.parsed("revoked_at", str::parse::<Timestamp>)).transpose()?,
+        expires_at: time("until")?,
+        last_used_at: time("used_at")?,
+        revoked_at: time("revoked_at")?,
     })
 }
 
@@ -116,5 +135,14 @@ impl DestinationKeys for DynamoDestinationKeys {
         let change = change.with(":at", s(at.to_string()));
         let wrote = self.table.update(&keys::destination(id), change, ours).await?;
         Ok(matches!(wrote, Wrote::Done(_)))
+    }
+
+    async fn used(&self, id: &str, at: Timestamp) -> Result<(), PortError> {
+        // Times of one length compare as texts do; `Timestamp` writes fractions only where there are any.
+        let at = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let change = Expression::new("SET #used_at = :at").with(":at", s(&at));
+        let later = Expression::new("#id = :id AND (attribute_not_exists(#used_at) OR #used_at < :at)");
+        self.table.update(&keys::destination(id), change, later.with(":id", s(id))).await?;
+        Ok(())
     }
 }

@@ -9,12 +9,14 @@ pub mod answer;
 mod budget;
 mod desk;
 mod job;
+pub mod keys;
 mod levels;
 mod page;
 mod record;
 pub mod requests;
 pub mod shown;
 mod step;
+pub mod tool;
 
 pub use self::budget::StepBudget;
 

@@ -14,6 +14,7 @@ use crate::domain::push::ledger::{Outcome, Tally};
 use crate::domain::push::mapping::Mapping;
 use crate::domain::push::row::Row;
 use crate::domain::push::run::{PushKind, PushRun, PushState, Safety};
+use crate::domain::push::saved::SavedMapping;
 use crate::domain::push::state::fingerprint;
 use crate::domain::push::target::{Definitions, Stream};
 use crate::ports::push_store::{Once, PushBegan, PushMessage};
@@ -103,8 +104,7 @@ impl Pushes {
             return Ok(run);
         }
         let (connector, installation) = self.connected(actor.store, provider, stream).await?;
-        let saved = self.mappings.newest(actor.store, provider, stream).await?;
-        let saved = saved.filter(|saved| saved.document.is_some()).ok_or_else(no_mapping)?;
+        let saved = self.saved(actor.store, provider, stream).await?;
         let document = saved.document.unwrap_or_default();
         let mapping = self.compile(&connector, stream, &document).await?;
         let total = rows.len() as u64;
@@ -257,9 +257,7 @@ impl Pushes {
         }
         let mut mapping = of.mapping;
         if options.newest_mapping {
-            let saved = self.mappings.newest(actor.store, provider, of.stream).await?;
-            let saved = saved.filter(|saved| saved.document.is_some()).ok_or_else(no_mapping)?;
-            mapping = saved.revision;
+            mapping = self.saved(actor.store, provider, of.stream).await?.revision;
         }
         let id = RunId::new(self.random.uuid(self.clock.now()));
         let run = PushRun {
@@ -338,6 +336,29 @@ impl Pushes {
             Some((_, body)) if body != once.body => Err(reused()),
             Some((id, _)) => Ok(self.runs.load(store, provider, &id).await?),
         }
+    }
+
+    /// Whether rows of a stream could be written: the store is connected, was granted what the stream needs, and has a
+    /// mapping for it.
+    pub(super) async fn ready(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        stream: Stream,
+    ) -> Result<(), AppError> {
+        self.connected(store, provider, stream).await?;
+        self.saved(store, provider, stream).await.map(|_| ())
+    }
+
+    /// The mapping in force.
+    async fn saved(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        stream: Stream,
+    ) -> Result<SavedMapping, AppError> {
+        let saved = self.mappings.newest(store, provider, stream).await?;
+        saved.filter(|saved| saved.document.is_some()).ok_or_else(no_mapping)
     }
 
     /// The connector of a store, where it may fill the stream.

@@ -10,7 +10,7 @@ use super::{Checked, rules};
 use crate::domain::ids::{RunId, ShopId, StoreId};
 use crate::domain::push::change::{FieldChange, Image};
 use crate::domain::push::code::Code;
-use crate::domain::push::key::DestinationKey;
+use crate::domain::push::key::{DestinationKey, Tool};
 use crate::domain::push::ledger::{Op, Outcome, ResultLine, RowError, Tally};
 use crate::domain::push::run::{Counts, OnDrift, PushKind, PushRun, PushState, RunLease, Safety};
 use crate::domain::push::state::{Hold, KeyHash, KeyState};
@@ -370,10 +370,13 @@ pub async fn keys(keys: &dyn DestinationKeys) -> Checked {
         store: store.clone(),
         provider: PROVIDER,
         stream: Stream::Products,
+        tool: if number == 1 { Tool::Multiwoven } else { Tool::Other },
         name: "CRM — nightly".to_owned(),
         hash: "ab12".to_owned(),
         created_by: "someone".to_owned(),
         created_at: at(1),
+        expires_at: (number == 1).then(|| at(9)),
+        last_used_at: None,
         revoked_at: None,
     };
     let (mine, second, theirs) = (key(&store, 1), key(&store, 2), key(&other, 3));
@@ -394,6 +397,12 @@ pub async fn keys(keys: &dyn DestinationKeys) -> Checked {
     assert_eq!(keys.find(&mine.id).await?, Some(mine.clone()));
     assert!(keys.revoke(&store, PROVIDER, &mine.id, at(5)).await?);
     assert!(keys.revoke(&store, PROVIDER, &mine.id, at(6)).await?, "once more changes nothing");
-    assert_eq!(keys.find(&mine.id).await?, Some(DestinationKey { revoked_at: Some(at(5)), ..mine }));
+    for time in [at(4), at(3)] {
+        keys.used(&mine.id, time).await?;
+        keys.used("dst_0", time).await?;
+    }
+    assert_eq!(keys.find("dst_0").await?, None, "what is not there is not made by its use");
+    let (revoked_at, last_used_at) = (Some(at(5)), Some(at(4)));
+    assert_eq!(keys.find(&mine.id).await?, Some(DestinationKey { revoked_at, last_used_at, ..mine }));
     Ok(())
 }
