@@ -6,13 +6,11 @@ use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use serde::{Deserialize, Serialize};
 
-use super::errors::port_error;
-use super::sqs::{LONGEST_BODY, LONGEST_DELAY, MalformedMessage, Versioned};
+use super::sqs::{MalformedMessage, Queue, read, written};
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::ports::PortError;
 use crate::ports::push_store::{PushMessage, PushQueue};
 
-const SERVICE: &str = "queue";
 /// The form of the messages written.
 const V: u64 = 1;
 
@@ -28,14 +26,7 @@ struct PushMessageV1 {
 
 /// Reads the body of a message.
 pub fn parse(body: &str) -> Result<PushMessage, MalformedMessage> {
-    if body.len() > LONGEST_BODY {
-        return Err(MalformedMessage::TooLong(body.len()));
-    }
-    let Versioned { v } = serde_json::from_str(body)?;
-    if v != V {
-        return Err(MalformedMessage::Version(v));
-    }
-    let message: PushMessageV1 = serde_json::from_str(body)?;
+    let message: PushMessageV1 = read(body, V)?;
     Ok(PushMessage {
         store: StoreId::from_stored(&message.store_id).map_err(|_| MalformedMessage::Field("store_id"))?,
         provider: ProviderId::parse(&message.provider).map_err(|_| MalformedMessage::Field("provider"))?,
@@ -51,38 +42,24 @@ pub fn body(message: &PushMessage) -> Result<String, PortError> {
         provider: message.provider.to_string(),
         run_id: message.run.to_string(),
     };
-    serde_json::to_string(&record)
-        .map_err(|_| PortError::Malformed { what: "message", why: "it cannot be written".to_owned() })
+    written(&record)
 }
 
 /// The queue of the steps of pushes.
 #[derive(Clone)]
-pub struct SqsPushQueue {
-    client: Client,
-    url: String,
-}
+pub struct SqsPushQueue(Queue);
 
 impl SqsPushQueue {
     /// The queue of this address.
     pub fn new(client: Client, url: String) -> Self {
-        Self { client, url }
+        Self(Queue::new(client, url))
     }
 }
 
 #[async_trait]
 impl PushQueue for SqsPushQueue {
     async fn send(&self, message: &PushMessage, delay: Duration) -> Result<(), PortError> {
-        self.client
-            .send_message()
-            .queue_url(&self.url)
-            .message_body(body(message)?)
-            // On a standard queue, a group orders nothing: it keeps one busy store from delaying the others.
-            .message_group_id(message.store.as_str())
-            .delay_seconds(delay.min(LONGEST_DELAY).as_secs_f64().ceil() as i32)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| port_error(SERVICE, error))
+        self.0.send(body(message)?, message.store.as_str(), delay).await
     }
 }
 

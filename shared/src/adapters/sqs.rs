@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::errors::port_error;
@@ -81,22 +82,62 @@ impl From<serde_json::Error> for MalformedMessage {
     }
 }
 
-/// The only part of a message that every form has.
-#[derive(Deserialize)]
-pub(super) struct Versioned {
-    pub(super) v: u64,
-}
-
-/// Reads the body of a message.
-pub fn parse(body: &str) -> Result<StepMessage, MalformedMessage> {
+/// Reads a body of the form `known`.
+pub(super) fn read<T: DeserializeOwned>(body: &str, known: u64) -> Result<T, MalformedMessage> {
+    /// The only part of a message that every form has.
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u64,
+    }
     if body.len() > LONGEST_BODY {
         return Err(MalformedMessage::TooLong(body.len()));
     }
     let Versioned { v } = serde_json::from_str(body)?;
-    if v != V {
+    if v != known {
         return Err(MalformedMessage::Version(v));
     }
-    let message: StepMessageV1 = serde_json::from_str(body)?;
+    Ok(serde_json::from_str(body)?)
+}
+
+/// The body of a message of any form.
+pub(super) fn written(message: &impl Serialize) -> Result<String, PortError> {
+    serde_json::to_string(message)
+        .map_err(|_| PortError::Malformed { what: "message", why: "it cannot be written".to_owned() })
+}
+
+/// A queue to send to.
+#[derive(Clone)]
+pub(super) struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue of this address.
+    pub(super) fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Sends one message. Not by batch: the emulator asks for a right of that name that AWS does not have, and a run's
+    /// few hundred messages are no cost. On a standard queue, a group orders nothing: it keeps one busy store from
+    /// delaying the others.
+    pub(super) async fn send(&self, body: String, group: &str, delay: Duration) -> Result<(), PortError> {
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .message_group_id(group)
+            .delay_seconds(delay.min(LONGEST_DELAY).as_secs_f64().ceil() as i32)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| port_error(SERVICE, error))
+    }
+}
+
+/// Reads the body of a message.
+pub fn parse(body: &str) -> Result<StepMessage, MalformedMessage> {
+    let message: StepMessageV1 = read(body, V)?;
     let chunk = |text: &str| ChunkId::parse(text).ok_or(MalformedMessage::Field("chunk"));
     Ok(StepMessage {
         store: StoreId::from_stored(&message.store_id).map_err(|_| MalformedMessage::Field("store_id"))?,
@@ -133,45 +174,26 @@ pub fn body(message: &StepMessage) -> Result<String, PortError> {
             Step::Verify => StepV1::Verify {},
         },
     };
-    serde_json::to_string(&record)
-        .map_err(|_| PortError::Malformed { what: "message", why: "it cannot be written".to_owned() })
+    written(&record)
 }
 
 /// The queue of steps.
 #[derive(Clone)]
-pub struct SqsStepQueue {
-    client: Client,
-    url: String,
-}
+pub struct SqsStepQueue(Queue);
 
 impl SqsStepQueue {
     /// The queue of this address.
     pub fn new(client: Client, url: String) -> Self {
-        Self { client, url }
-    }
-
-    /// Sends one message. Not by batch: the emulator asks for a right of that name that AWS does not have, and a run's
-    /// few hundred messages are no cost.
-    async fn send_one(&self, message: &StepMessage, delay: i32) -> Result<(), PortError> {
-        self.client
-            .send_message()
-            .queue_url(&self.url)
-            .message_body(body(message)?)
-            // On a standard queue, a group orders nothing: it keeps one busy store from delaying the others.
-            .message_group_id(message.store.as_str())
-            .delay_seconds(delay)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| port_error(SERVICE, error))
+        Self(Queue::new(client, url))
     }
 }
 
 #[async_trait]
 impl StepQueue for SqsStepQueue {
     async fn send(&self, messages: &[StepMessage], delay: Duration) -> Result<(), PortError> {
-        let delay = delay.min(LONGEST_DELAY).as_secs_f64().ceil() as i32;
-        let sending: Vec<_> = messages.iter().map(|message| self.send_one(message, delay)).collect();
+        let send =
+            async |message: &StepMessage| self.0.send(body(message)?, message.store.as_str(), delay).await;
+        let sending: Vec<_> = messages.iter().map(send).collect();
         stream::iter(sending).buffer_unordered(CONCURRENCY).try_collect().await
     }
 }

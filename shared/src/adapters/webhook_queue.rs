@@ -1,19 +1,19 @@
 //! The queue between receiving webhooks and acting on them in SQS, and the form of its messages.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::errors::port_error;
-use super::sqs::{LONGEST_BODY, MalformedMessage};
+use super::sqs::{MalformedMessage, Queue, read, written};
 use crate::domain::ids::{InstallId, ProviderId, ShopDomain, ShopId, StoreId};
 use crate::domain::notice::{Notice, Person};
 use crate::domain::run::Wanted;
 use crate::ports::PortError;
 use crate::ports::webhooks::{Owner, Task, WebhookMessage, WebhookQueue};
 
-const SERVICE: &str = "queue";
 /// The form of the messages written.
 const V: u64 = 1;
 
@@ -52,22 +52,10 @@ enum TaskV1 {
     Subscribe {},
 }
 
-#[derive(Deserialize)]
-struct Versioned {
-    v: u64,
-}
-
 /// Reads the body of a message.
 pub fn parse(body: &str) -> Result<WebhookMessage, MalformedMessage> {
-    if body.len() > LONGEST_BODY {
-        return Err(MalformedMessage::TooLong(body.len()));
-    }
-    let Versioned { v } = serde_json::from_str(body)?;
-    if v != V {
-        return Err(MalformedMessage::Version(v));
-    }
-    let message: WebhookMessageV1 = serde_json::from_str(body)?;
-    let read = |owner: OwnerV1| -> Result<Owner, MalformedMessage> {
+    let message: WebhookMessageV1 = read(body, V)?;
+    let owner = |owner: OwnerV1| -> Result<Owner, MalformedMessage> {
         let store = StoreId::from_stored(&owner.store_id).map_err(|_| MalformedMessage::Field("store_id"))?;
         Ok(Owner { store, install: owner.install_id })
     };
@@ -76,7 +64,7 @@ pub fn parse(body: &str) -> Result<WebhookMessage, MalformedMessage> {
         provider: ProviderId::parse(&message.provider).map_err(|_| MalformedMessage::Field("provider"))?,
         shop: message.shop,
         at: message.at,
-        owner: message.owner.map(read).transpose()?,
+        owner: message.owner.map(owner).transpose()?,
         task: match message.task {
             TaskV1::Uninstalled {} => Task::Notice(Notice::Uninstalled),
             TaskV1::ScopesChanged {} => Task::Notice(Notice::ScopesChanged),
@@ -135,21 +123,17 @@ pub fn body(message: &WebhookMessage) -> Result<String, PortError> {
             .map(|owner| OwnerV1 { store_id: owner.store.to_string(), install_id: owner.install.clone() }),
         task: task(&message.task),
     };
-    serde_json::to_string(&record)
-        .map_err(|_| PortError::Malformed { what: "message", why: "it cannot be written".to_owned() })
+    written(&record)
 }
 
 /// The queue.
 #[derive(Clone)]
-pub struct SqsWebhookQueue {
-    client: Client,
-    url: String,
-}
+pub struct SqsWebhookQueue(Queue);
 
 impl SqsWebhookQueue {
     /// The queue of this address.
     pub fn new(client: Client, url: String) -> Self {
-        Self { client, url }
+        Self(Queue::new(client, url))
     }
 }
 
@@ -158,15 +142,7 @@ impl WebhookQueue for SqsWebhookQueue {
     async fn send(&self, message: &WebhookMessage) -> Result<(), PortError> {
         // What comes for the app as a whole has no store yet; its shop stands in.
         let group = message.owner.as_ref().map_or(message.shop.as_str(), |owner| owner.store.as_str());
-        self.client
-            .send_message()
-            .queue_url(&self.url)
-            .message_body(body(message)?)
-            .message_group_id(group)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| port_error(SERVICE, error))
+        self.0.send(body(message)?, group, Duration::ZERO).await
     }
 }
 

@@ -14,6 +14,7 @@ pub mod push_keys;
 pub mod push_results;
 pub mod push_runs;
 pub mod push_states;
+mod run_list;
 pub mod runs;
 mod table;
 pub mod units;

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 
-use super::cursor::{Scope, refused as bad_cursor};
-use super::keys::{self, RUN_PREFIX};
-use super::table::{Expression, Query, Table, Write, refused};
-use super::wire::{key_item, n, s};
+use super::keys;
+use super::run_list::RunList;
+use super::table::{Expression, Table, Write, refused};
+use super::wire::{n, s};
 use super::wire_push::{once_item, read_once, read_run, run_doc, run_item};
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::push::run::PushRun;
@@ -81,28 +81,7 @@ impl PushRuns for DynamoPushRuns {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<Page<PushRun>, PortError> {
-        let scope = Scope::new(&["pushes", store.as_str(), provider.as_str()]);
-        let after = match cursor {
-            None => None,
-            Some(cursor) => {
-                let position = scope.decode(&cursor)?;
-                Some(RunId::parse(&position).map_err(|_| bad_cursor("it is not one of ours"))?)
-            }
-        };
-        let limit = limit as usize;
-        let pk = keys::of_connector(store, provider);
-        let query = Query {
-            descending: true,
-            limit: Some(limit + 1),
-            after: after.map(|run| key_item(&keys::run(store, provider, &run))),
-            ..Query::all(&pk, RUN_PREFIX)
-        };
-        let items = self.table.query_all(query).await?;
-        let more = items.len() > limit;
-        let runs: Result<Vec<PushRun>, PortError> =
-            items.iter().take(limit).map(|item| read_run(store, provider, item)).collect();
-        let runs = runs?;
-        let next = runs.last().filter(|_| more).map(|run| scope.encode(run.id.as_str()));
-        Ok(Page { items: runs, next })
+        let list = RunList { name: "pushes", store, provider };
+        list.page(&self.table, cursor, limit, read_run, |run| &run.id).await
     }
 }

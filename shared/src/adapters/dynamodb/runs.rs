@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 
-use super::cursor::{Scope, refused as bad_cursor};
-use super::keys::{self, RUN_PREFIX};
+use super::keys;
+use super::run_list::RunList;
 use super::table::{Expression, Query, Table, Write, Wrote, refused};
 use super::units::{item_bytes, read_units, write_units};
-use super::wire::{key_item, n, s};
+use super::wire::{n, s};
 use super::wire_runs::{
     idempotency_item, lock_item, page_item, read_active, read_page, read_pointer, read_receipt, read_run,
     receipt_item, run_doc, run_item,
@@ -121,29 +121,8 @@ impl RunStore for DynamoRuns {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<Page<Run>, PortError> {
-        let scope = Scope::new(&["runs", store.as_str(), provider.as_str()]);
-        let after = match cursor {
-            None => None,
-            Some(cursor) => {
-                let position = scope.decode(&cursor)?;
-                Some(RunId::parse(&position).map_err(|_| bad_cursor("it is not one of ours"))?)
-            }
-        };
-        let limit = limit as usize;
-        let pk = keys::of_connector(store, provider);
-        let query = Query {
-            descending: true,
-            limit: Some(limit + 1),
-            after: after.map(|run| key_item(&keys::run(store, provider, &run))),
-            ..Query::all(&pk, RUN_PREFIX)
-        };
-        let items = self.table.query_all(query).await?;
-        let more = items.len() > limit;
-        let runs: Result<Vec<Run>, PortError> =
-            items.iter().take(limit).map(|item| read_run(store, provider, item)).collect();
-        let runs = runs?;
-        let next = runs.last().filter(|_| more).map(|run| scope.encode(run.id.as_str()));
-        Ok(Page { items: runs, next })
+        let list = RunList { name: "runs", store, provider };
+        list.page(&self.table, cursor, limit, read_run, |run| &run.id).await
     }
 
     async fn active(&self, store: &StoreId, provider: ProviderId) -> Result<Option<RunId>, PortError> {
