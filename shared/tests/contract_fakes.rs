@@ -10,7 +10,7 @@ use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::contract::{self, Checked};
 use shared::testkit::destination::FakeMappings;
 use shared::testkit::faults::Faults;
-use shared::testkit::hooks::FakeHooks;
+use shared::testkit::hooks::{FakeHooks, FakePersonal};
 use shared::testkit::push_store::FakePushStore;
 use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
@@ -59,6 +59,8 @@ async fn pushes() -> Checked {
     contract::push::runs(&fake).await?;
     contract::push::inputs(&fake).await?;
     contract::push::results(&fake).await?;
+    let personal = FakePersonal::beside(fake.clone(), Faults::default());
+    contract::push::erasures(&fake, &fake, &personal).await?;
     contract::push::states(&fake).await?;
     contract::push::budgets(&fake).await?;
     contract::push::keys(&fake).await

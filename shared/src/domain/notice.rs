@@ -13,6 +13,23 @@ pub struct Person {
     pub orders: Vec<u64>,
 }
 
+/// What data about a person hangs on, by the shop's own numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The customer.
+    Customer(u64),
+    /// One of their orders.
+    Order(u64),
+}
+
+impl Person {
+    /// Everything that data about them hangs on.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> + '_ {
+        let customer = self.customer.iter().copied().map(Subject::Customer);
+        customer.chain(self.orders.iter().copied().map(Subject::Order))
+    }
+}
+
 /// What a shop tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::provider::{ProviderError, ShopAccess};
+use crate::domain::notice::Subject;
 pub use crate::domain::push::change::FieldChange;
 use crate::domain::push::document::{LevelOptions, ListPolicy, OnUnsupported, QuantityName, Write};
 use crate::domain::push::ledger::RowError;
@@ -196,6 +197,9 @@ pub trait RowWriter: Send + Sync {
 
     /// Plans how a record is given back what a push changed. `created`: the push made it.
     fn take_back(&self, stream: Stream, created: bool, diff: &[FieldChange], live: &LiveRecord) -> TakenBack;
+
+    /// What data of a record hangs on where it is about a person, as an erasure names it.
+    fn subject(&self, stream: Stream, id: &str) -> Option<Subject>;
 
     /// The stock of items at places, by keys.
     async fn levels(

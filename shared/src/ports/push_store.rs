@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Page, PortError};
-use crate::domain::ids::{ProviderId, RunId, StoreId};
+use crate::domain::ids::{ProviderId, RunId, ShopId, StoreId};
+use crate::domain::notice::Subject;
 use crate::domain::push::change::Image;
 use crate::domain::push::key::DestinationKey;
 use crate::domain::push::ledger::ResultLine;
@@ -82,7 +83,21 @@ pub trait Inputs: Send + Sync {
     async fn get(&self, store: &StoreId, run: &RunId, page: u32) -> Result<Option<Vec<u8>>, PortError>;
 }
 
-/// What became of rows. Lines stay; images expire.
+/// That the image of a row is about a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mention {
+    /// What an erasure names.
+    pub subject: Subject,
+    /// The run.
+    pub run: RunId,
+    /// The page.
+    pub page: u32,
+    /// The row.
+    pub seq: u64,
+}
+
+/// What became of rows. Lines stay, and name nobody; images expire, and go earlier where a person is erased
+/// ([`PersonalData`](super::webhooks::PersonalData)).
 #[async_trait]
 pub trait Results: Send + Sync {
     /// Stores the lines of a page, instead of those that are there. `PortError::Conflict` where those were put with a
@@ -107,6 +122,17 @@ pub trait Results: Send + Sync {
         page: u32,
         part: u32,
         images: &[Image],
+        expires_at: Timestamp,
+    ) -> Result<(), PortError>;
+
+    /// Notes which images are about people, for as long as those are kept. What is noted twice is noted once, and where
+    /// there is no such image yet, the note is there before it.
+    async fn note_people(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        shop: ShopId,
+        mentions: &[Mention],
         expires_at: Timestamp,
     ) -> Result<(), PortError>;
 

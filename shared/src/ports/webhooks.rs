@@ -172,4 +172,7 @@ pub trait PersonalData: Send + Sync {
         shop: ShopId,
         person: &Person,
     ) -> Result<Vec<Held>, PortError>;
+
+    /// Erases what was kept of a shop so that pushes into it could be undone: it may be about anyone there.
+    async fn erase_shop(&self, store: &StoreId, provider: ProviderId, shop: ShopId) -> Result<(), PortError>;
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::canaries;
 use super::faults::Faults;
+use super::push_store::FakePushStore;
 use crate::adapters::webhook_queue;
 use crate::domain::ids::{InstallId, ProviderId, ShopId, StoreId};
 use crate::domain::notice::Person;
@@ -225,17 +226,23 @@ impl WebhookQueue for FakeWebhookQueue {
     }
 }
 
-/// What is kept about people, in memory: so many items for a customer of a shop.
+/// What is kept about people, in memory: so many items for a customer of a shop, and what pushes keep.
 #[derive(Default)]
 pub struct FakePersonal {
     faults: Faults,
+    pushes: Option<FakePushStore>,
     items: Mutex<BTreeMap<(StoreId, u64), u64>>,
 }
 
 impl FakePersonal {
     /// Nothing about anyone.
     pub fn new(faults: Faults) -> Self {
-        Self { faults, items: Mutex::default() }
+        Self { faults, pushes: None, items: Mutex::default() }
+    }
+
+    /// Nothing about anyone but what pushes keep there.
+    pub fn beside(pushes: FakePushStore, faults: Faults) -> Self {
+        Self { pushes: Some(pushes), ..Self::new(faults) }
     }
 
     fn items(&self) -> MutexGuard<'_, BTreeMap<(StoreId, u64), u64>> {
@@ -258,13 +265,16 @@ impl PersonalData for FakePersonal {
     async fn held(
         &self,
         store: &StoreId,
-        _provider: ProviderId,
-        _shop: ShopId,
+        provider: ProviderId,
+        shop: ShopId,
         person: &Person,
     ) -> Result<Vec<Held>, PortError> {
         let held = || {
             let items = person.customer.map_or(0, |customer| self.kept(store, customer));
-            Ok(vec![Held { table: "runs", items }])
+            let pushes = self.pushes.iter();
+            let pushes = pushes.map(|pushes| pushes.about(store, provider, shop, person, false));
+            let pushes = pushes.map(|items| Held { table: "push", items });
+            Ok([Held { table: "runs", items }].into_iter().chain(pushes).collect())
         };
         self.faults.port("runs", "personal.held", held).await
     }
@@ -272,14 +282,26 @@ impl PersonalData for FakePersonal {
     async fn erase(
         &self,
         store: &StoreId,
-        _provider: ProviderId,
-        _shop: ShopId,
+        provider: ProviderId,
+        shop: ShopId,
         person: &Person,
     ) -> Result<Vec<Held>, PortError> {
         let erase = || {
             let erased = person.customer.and_then(|customer| self.items().remove(&(store.clone(), customer)));
-            Ok(vec![Held { table: "runs", items: erased.unwrap_or_default() }])
+            let items = erased.unwrap_or_default();
+            let pushes = self.pushes.iter();
+            let pushes = pushes.map(|pushes| pushes.about(store, provider, shop, person, true));
+            let pushes = pushes.map(|items| Held { table: "push", items });
+            Ok([Held { table: "runs", items }].into_iter().chain(pushes).collect())
         };
         self.faults.port("runs", "personal.erase", erase).await
+    }
+
+    async fn erase_shop(&self, store: &StoreId, provider: ProviderId, shop: ShopId) -> Result<(), PortError> {
+        let erase = || {
+            self.pushes.iter().for_each(|pushes| pushes.erase_shop(store, provider, shop));
+            Ok(())
+        };
+        self.faults.port("runs", "personal.erase_shop", erase).await
     }
 }

@@ -1,6 +1,6 @@
 //! What a push keeps, in memory. Clones share it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,15 +9,16 @@ use jiff::Timestamp;
 
 use super::clock::ManualClock;
 use super::faults::Faults;
-use crate::domain::ids::{ProviderId, RunId, StoreId};
+use crate::domain::ids::{ProviderId, RunId, ShopId, StoreId};
+use crate::domain::notice::Person;
 use crate::domain::push::change::Image;
 use crate::domain::push::key::DestinationKey;
 use crate::domain::push::ledger::ResultLine;
 use crate::domain::push::run::PushRun;
 use crate::domain::push::state::{KeyHash, KeyState};
 use crate::ports::push_store::{
-    Budgets, DestinationKeys, Inputs, KeyStates, Once, PushBegan, PushMessage, PushQueue, PushRuns, Results,
-    SharedBudget,
+    Budgets, DestinationKeys, Inputs, KeyStates, Mention, Once, PushBegan, PushMessage, PushQueue, PushRuns,
+    Results, SharedBudget,
 };
 use crate::ports::time::Clock as _;
 use crate::ports::{Page, PortError};
@@ -32,6 +33,7 @@ struct Inner {
     inputs: BTreeMap<PageOf, Vec<u8>>,
     lines: BTreeMap<PageOf, (u64, Vec<ResultLine>)>,
     images: BTreeMap<(PageOf, u32), (Timestamp, Vec<Image>)>,
+    mentions: BTreeMap<(Owner, ShopId), BTreeSet<Mention>>,
     states: BTreeMap<(Owner, KeyHash), KeyState>,
     budgets: BTreeMap<Owner, (SharedBudget, u64)>,
     keys: BTreeMap<String, DestinationKey>,
@@ -73,6 +75,54 @@ impl FakePushStore {
         let inner = self.inner();
         let of_run = inner.images.iter().filter(|(((_, of, _), _), _)| of == run);
         of_run.flat_map(|(_, (_, images))| images.clone()).collect()
+    }
+
+    /// How many rows have images about a person; with `erase` those go.
+    pub fn about(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        shop: ShopId,
+        person: &Person,
+        erase: bool,
+    ) -> u64 {
+        let mut inner = self.inner();
+        let owner = ((store.clone(), provider), shop);
+        let subjects: BTreeSet<_> = person.subjects().collect();
+        let mentions = inner.mentions.get(&owner).cloned().unwrap_or_default();
+        let (now, mut found) = (self.clock.now(), 0);
+        for mention in mentions.into_iter().filter(|mention| subjects.contains(&mention.subject)) {
+            let of = (store.clone(), mention.run.clone(), mention.page);
+            let mut there = false;
+            for (_, (end, images)) in inner.images.range_mut((of.clone(), 0)..=(of, u32::MAX)) {
+                there |= *end > now && images.iter().any(|image| image.seq == mention.seq);
+                if erase {
+                    images.retain(|image| image.seq != mention.seq);
+                }
+            }
+            found += u64::from(there);
+            if erase
+                && there
+                && let Some(mentions) = inner.mentions.get_mut(&owner)
+            {
+                mentions.remove(&mention);
+            }
+        }
+        found
+    }
+
+    /// Erases the images of every run into a shop.
+    pub fn erase_shop(&self, store: &StoreId, provider: ProviderId, shop: ShopId) {
+        let mut inner = self.inner();
+        let owner = (store.clone(), provider);
+        let into: BTreeSet<RunId> = inner
+            .runs
+            .iter()
+            .filter(|((of, _), run)| *of == owner && run.shop == shop)
+            .map(|((_, id), _)| id.clone())
+            .collect();
+        inner.images.retain(|((of, run, _), _), _| of != store || !into.contains(run));
+        inner.mentions.remove(&(owner, shop));
     }
 
     /// What is known of every key, past all faults.
@@ -265,6 +315,22 @@ impl Results for FakePushStore {
             Ok(())
         };
         self.faults.port("results", "results.put_images", put).await
+    }
+
+    async fn note_people(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        shop: ShopId,
+        mentions: &[Mention],
+        _: Timestamp,
+    ) -> Result<(), PortError> {
+        let note = || {
+            let owner = ((store.clone(), provider), shop);
+            self.inner().mentions.entry(owner).or_default().extend(mentions.iter().cloned());
+            Ok(())
+        };
+        self.faults.port("results", "results.note_people", note).await
     }
 
     async fn images(&self, store: &StoreId, run: &RunId, page: u32) -> Result<Vec<Vec<Image>>, PortError> {

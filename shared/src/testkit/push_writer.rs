@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::clock::ManualClock;
 use super::faults::Faults;
+use crate::domain::notice::Subject;
 use crate::domain::push::code::Code;
 use crate::domain::push::document::{LevelOptions, ListPolicy, QuantityName, Write};
 use crate::domain::push::ledger::RowError;
@@ -487,6 +488,15 @@ impl RowWriter for FakeWriter {
         let name = if created { "remove" } else { "change" }.to_owned();
         let calls = if back.is_empty() { Vec::new() } else { vec![PlannedCall { name, variables }] };
         TakenBack::Writing(Writing { diff: back, calls, points: Points::whole(COST), left: Vec::new() })
+    }
+
+    fn subject(&self, stream: Stream, id: &str) -> Option<Subject> {
+        let number = id.rsplit('/').next().and_then(|number| number.parse().ok())?;
+        match stream {
+            Stream::Customers => Some(Subject::Customer(number)),
+            Stream::Orders => Some(Subject::Order(number)),
+            _ => None,
+        }
     }
 
     async fn levels(

@@ -1,9 +1,17 @@
 //! What the law asks for (P13, P14): looked up, erased, recorded; never a shop that is connected, never a name.
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::domain::connection::{ConnectorState, HistoryAction, HistoryEntry, Reason};
-use shared::testkit::canaries;
+use shared::domain::ids::ShopId;
+use shared::domain::notice::Subject;
+use shared::domain::push::change::Image;
+use shared::domain::push::ledger::Op;
+use shared::domain::push::run::PushRun;
+use shared::ports::push_store::{Mention, PushRuns as _, Results as _};
+use shared::ports::time::Clock as _;
 use shared::testkit::faults::Fault;
+use shared::testkit::{canaries, contract};
 
 use crate::uninstalled::{deliver, received};
 use crate::webhooks::posted;
@@ -32,10 +40,38 @@ fn of(world: &World, text: &str, action: HistoryAction) -> Vec<HistoryEntry> {
     world.connectors.entries(&store(text)).into_iter().filter(|entry| entry.action == action).collect()
 }
 
+/// What a push keeps of two customers' records.
+async fn pushed(world: &World, text: &str) -> PushRun {
+    let run = PushRun {
+        shop: ShopId(1_001),
+        updated_at: world.clock.now(),
+        ..contract::push::run(&store(text), 1)
+    };
+    world.pushes.begin(&run, None).await.unwrap();
+    let image = |seq| Image { seq, op: Op::Update, diff: Vec::new() };
+    let end = world.clock.now() + SignedDuration::from_hours(720);
+    let mention = |customer| Mention {
+        subject: Subject::Customer(customer),
+        run: run.id.clone(),
+        page: 0,
+        seq: customer,
+    };
+    let (store, shop) = (store(text), ShopId(1_001));
+    world.pushes.note_people(&store, PROVIDER, shop, &[mention(7), mention(8)], end).await.unwrap();
+    world.pushes.put_images(&store, &run.id, 0, 0, &[image(7), image(8)], end).await.unwrap();
+    run
+}
+
+/// The rows of which images are kept.
+fn images(world: &World, run: &PushRun) -> Vec<u64> {
+    world.pushes.images_of(&run.id).into_iter().map(|image| image.seq).collect()
+}
+
 /// A store whose shop was connected and whose app was removed over there.
 async fn left() -> World {
     let world = World::new();
     world.connect("st-1", "acme").await;
+    pushed(&world, "st-1").await;
     for body in world.webhook_queue.take() {
         assert!(deliver(&world, &body).await);
     }
@@ -49,14 +85,16 @@ async fn a_data_request_is_answered_with_what_the_tables_hold() {
     world.connect("st-1", "acme").await;
     world.webhook_queue.take();
     world.personal.keep(&store("st-1"), 7, 3);
+    let run = pushed(&world, "st-1").await;
     let body = asked(&world, "customers/data_request", "id-1").await;
     for _ in 0..2 {
         assert!(deliver(&world, &body).await);
     }
     let told = of(&world, "st-1", HistoryAction::DataRequested);
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].detail.as_deref(), Some("request 9999; kept about the customer: runs 3"));
+    assert_eq!(told[0].detail.as_deref(), Some("request 9999; kept about the customer: runs 3, push 1"));
     assert_eq!(world.personal.kept(&store("st-1"), 7), 3, "nothing is erased by asking");
+    assert_eq!(images(&world, &run), [7, 8]);
     assert!(!world.connectors.dump().contains("canary"));
 }
 
@@ -66,6 +104,7 @@ async fn a_customer_is_erased_in_every_store_that_the_shop_was_connected_to() {
     world.drop("st-1").await;
     world.connect("st-2", "acme").await;
     world.webhook_queue.take();
+    pushed(&world, "st-2").await;
     for text in ["st-1", "st-2"] {
         world.personal.keep(&store(text), 7, 2);
         world.personal.keep(&store(text), 8, 5);
@@ -75,7 +114,12 @@ async fn a_customer_is_erased_in_every_store_that_the_shop_was_connected_to() {
     for text in ["st-1", "st-2"] {
         assert_eq!((world.personal.kept(&store(text), 7), world.personal.kept(&store(text), 8)), (0, 5));
         let told = of(&world, text, HistoryAction::CustomerErased);
-        assert_eq!(told[0].detail.as_deref(), Some("erased about a customer: runs 2"));
+        assert_eq!(told[0].detail.as_deref(), Some("erased about a customer: runs 2, push 1"));
+    }
+    let runs = world.pushes.all_runs();
+    assert_eq!(runs.len(), 2);
+    for run in runs {
+        assert_eq!(images(&world, &run), [8], "what a push overwrote goes before its days are over");
     }
 }
 
@@ -90,6 +134,7 @@ async fn a_request_about_a_shop_that_nobody_knows_is_done() {
 }
 
 fn assert_erased(world: &World, what: &str) {
+    assert!(world.pushes.all_runs().iter().all(|run| images(world, run).is_empty()), "{what}");
     let connector = world.stored("st-1").unwrap();
     assert_eq!((connector.installation, connector.last_attempt), (None, None), "{what}");
     assert_eq!(connector.reason, Some(Reason::Uninstalled), "{what}");
@@ -127,10 +172,13 @@ async fn a_shop_that_came_back_is_not_erased() {
         for body in world.webhook_queue.take() {
             assert!(deliver(&world, &body).await);
         }
+        let kept = world.pushes.images_of(&world.pushes.all_runs()[0].id);
+        assert_eq!(kept.len(), 2);
         let before = (world.stored(newer), world.hooks.dump());
         world.later(48 * 3_600);
         assert!(deliver(&world, &body).await);
         assert_eq!((world.stored(newer), world.hooks.dump()), before, "{newer}");
+        assert_eq!(world.pushes.images_of(&world.pushes.all_runs()[0].id), kept, "{newer}");
         assert_eq!(world.stored(newer).unwrap().state(), ConnectorState::Live);
         assert_eq!(of(&world, newer, HistoryAction::ErasureNotApplicable).len(), 1);
         assert!(of(&world, "st-1", HistoryAction::ShopErased).is_empty());

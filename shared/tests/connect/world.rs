@@ -35,6 +35,7 @@ use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
 use shared::testkit::hooks::{FakeHooks, FakePersonal, FakeWebhookQueue};
 use shared::testkit::metrics::FakeMetrics;
+use shared::testkit::push_store::FakePushStore;
 use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
 use url::Url;
@@ -56,6 +57,7 @@ pub struct World {
     pub webhook_queue: Arc<FakeWebhookQueue>,
     pub steps: FakeQueue,
     pub personal: Arc<FakePersonal>,
+    pub pushes: FakePushStore,
     pub random: Arc<SeededRandom>,
 }
 
@@ -132,10 +134,12 @@ impl World {
         let shop = adjust(FakeShop::new(Arc::new(Shopify::new()), faults.clone()));
         shop.open(profile("acme", 1_001, SCOPES));
         shop.open(profile("beta", 1_002, SCOPES));
+        let pushes = FakePushStore::new(clock.clone(), faults.clone());
         Self {
             clock: clock.clone(),
             steps: FakeQueue::new(clock.clone(), faults.clone()),
-            personal: Arc::new(FakePersonal::new(faults.clone())),
+            personal: Arc::new(FakePersonal::beside(pushes.clone(), faults.clone())),
+            pushes,
             metrics: FakeMetrics::new(clock.clone()),
             connectors: Arc::new(FakeConnectors::new(faults.clone())),
             vault: Arc::new(FakeVault::new(app, faults.clone())),

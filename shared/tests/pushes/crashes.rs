@@ -1,6 +1,8 @@
 //! Lost answers, kills, duplicates, throttling at any call: no row is lost and none is doubled.
 
+use super::drill::{real_time, report, setting};
 use super::world::{PROVIDER, SCOPES, World, counts, key, rows, stock};
+use serde_json::json;
 use shared::app::push::requests::{Mode, Submitted};
 use shared::domain::push::inputs::json_rows;
 use shared::domain::push::ledger::Outcome;
@@ -9,20 +11,20 @@ use shared::domain::push::target::Stream;
 use shared::testkit::faults::Fault;
 use shared::testkit::push_writer::FakeWriter;
 
-const ROWS: usize = 5;
-const TRIALS: u64 = 1_000;
+pub const ROWS: usize = 5;
 
-async fn world(stream: Stream) -> World {
+pub async fn world(stream: Stream) -> World {
     // A shop that would take an order twice, and in which it may come into being late.
     let make = |writer: FakeWriter| if stream == Stream::Orders { writer.careless() } else { writer };
     let world = World::with(SCOPES, make).await;
     stock(&world, ROWS);
+    world.set_up(stream, ROWS).await;
     world.faults.halt_the_dead();
     world
 }
 
 /// A caller that repeats its request under one name until it is answered.
-async fn begin(world: &World, stream: Stream) -> PushRun {
+pub async fn begin(world: &World, stream: Stream) -> PushRun {
     for _ in 0..50 {
         let rows = json_rows(rows(stream, 0..ROWS)).unwrap();
         let submitted = Submitted { stream, rows, safety: Safety::default(), key: Some("one".to_owned()) };
@@ -41,49 +43,111 @@ async fn begin(world: &World, stream: Stream) -> PushRun {
     panic!("no answer");
 }
 
+fn hold(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
 /// What there is in the end, whatever happened on the way.
-fn check(world: &World, stream: Stream, run: &PushRun, what: &str) {
+pub fn check(world: &World, stream: Stream, run: &PushRun) -> Result<(), String> {
     let run = world.run(&run.id);
     let made = world.writer.made();
-    assert!(made.iter().all(|(_, times)| *times == 1), "{what}: doubled: {made:?}");
+    hold(made.iter().all(|(_, times)| *times == 1), || format!("doubled: {made:?}"))?;
     let pending = world.lines(&run.id).iter().filter(|line| line.outcome.is_none()).count();
-    assert_eq!(run.tally.of(Outcome::Failed), 0, "{what}: {:?}", world.codes(&run.id));
+    hold(run.tally.of(Outcome::Failed) == 0, || format!("failed: {:?}", world.codes(&run.id)))?;
     if run.state == PushState::Stopped {
         // Only orders may be left to a person, and only those of which it is not known.
-        assert_eq!(stream, Stream::Orders, "{what}: {:?}", run.stopped);
-        assert!(world.codes(&run.id).iter().all(|(_, code)| code == "TIMEOUT_AFTER_SEND"), "{what}");
-        assert_eq!(run.tally.pending() as usize, pending, "{what}");
+        hold(stream == Stream::Orders, || format!("stopped: {:?}", run.stopped))?;
+        let codes = world.codes(&run.id);
+        hold(codes.iter().all(|(_, code)| code == "TIMEOUT_AFTER_SEND"), || format!("left: {codes:?}"))?;
+        hold(run.tally.pending() as usize == pending, || format!("{pending} lines are pending: {run:?}"))?;
     } else {
-        assert_eq!((run.state, run.tally.pending()), (PushState::Succeeded, 0), "{what}");
+        let over = (run.state, run.tally.pending()) == (PushState::Succeeded, 0);
+        hold(over, || format!("it is {:?}, {} pending", run.state, run.tally.pending()))?;
     }
     let over = ROWS - run.tally.pending() as usize;
-    if stream == Stream::InventoryLevels {
-        for number in 0..ROWS {
-            let levels = world.writer.stock_of(&format!("SKU-{number}"));
-            assert_eq!(levels.into_values().collect::<Vec<_>>(), [number as i32 + 1], "{what}: lost");
+    let counted = counts(&run);
+    let (there, expected) = match stream {
+        Stream::InventoryLevels => {
+            let level = |number: usize| world.writer.stock_of(&format!("SKU-{number}"));
+            let is_set = |number: &usize| level(*number).into_values().eq([*number as i32 + 1]);
+            ((0..ROWS).filter(is_set).count(), [0, ROWS, 0])
         }
-        assert_eq!(counts(&run)[1], ROWS as u64, "{what}: {:?}", counts(&run));
-        return;
+        Stream::ProductVariants => {
+            let price = |number: usize| world.writer.record(stream, &format!("SKU-{number}"));
+            let is_set = |number: &usize| price(*number).is_some_and(|one| one["price"] == "12.50");
+            ((0..ROWS).filter(is_set).count(), [0, ROWS, 0])
+        }
+        _ => {
+            let is_there = |number: &usize| world.writer.record(stream, &key(stream, *number)).is_some();
+            ((0..ROWS).filter(is_there).count(), [over, 0, 0])
+        }
+    };
+    hold(there >= over, || format!("lost: {over} told and {there} there"))?;
+    let told = counted[..3] == expected.map(|rows| rows as u64);
+    hold(told, || format!("told wrongly: {counted:?} instead of {expected:?}"))
+}
+
+/// Trials of one kind, and what became of them.
+pub struct Trials {
+    part: &'static str,
+    stream: Stream,
+    began: std::time::Instant,
+    pub tried: usize,
+    pub struck: usize,
+    failures: Vec<String>,
+}
+
+impl Trials {
+    pub fn of(part: &'static str, stream: Stream) -> Self {
+        Self { part, stream, began: real_time(), tried: 0, struck: 0, failures: Vec::new() }
     }
-    let there =
-        (0..ROWS).filter(|number| world.writer.record(stream, &key(stream, *number)).is_some()).count();
-    assert!(there >= over, "{what}: {over} told and {there} there");
-    assert_eq!(counts(&run)[0], over as u64, "{what}: what was made is told as made: {:?}", counts(&run));
+
+    /// What became of one; `what` takes it again.
+    pub fn add(&mut self, world: &World, result: Result<(), String>, what: impl FnOnce() -> String) {
+        self.tried += 1;
+        self.struck += world.faults.struck();
+        self.failures.extend(result.err().map(|why| format!("{}: {why}", what())));
+    }
+
+    /// Says it.
+    pub fn end(self) {
+        report(&json!({
+            "drill": "P12",
+            "part": self.part,
+            "stream": self.stream.as_str(),
+            "tried": self.tried,
+            "failed": self.failures.len(),
+            "faults": self.struck,
+            "seconds": self.began.elapsed().as_secs_f64(),
+            "failures": self.failures.iter().take(10).collect::<Vec<_>>(),
+        }));
+        assert!(self.failures.is_empty(), "{} of {}: {:#?}", self.failures.len(), self.tried, self.failures);
+    }
+}
+
+/// How many trials there are of each: a taste with the other tests, a thousand in the drill, ten thousand in its large
+/// tier.
+pub fn seeds() -> u64 {
+    match setting("DRILL_TIER").as_deref() {
+        Some("nightly") => 10_000,
+        Some(_) => 1_000,
+        None => 200,
+    }
 }
 
 /// Calls of a clean run, the request included.
-async fn calls(stream: Stream) -> usize {
+pub async fn calls(stream: Stream) -> usize {
     let world = world(stream).await;
     let run = begin(&world, stream).await;
     world.settle().await;
-    check(&world, stream, &run, "clean");
+    assert_eq!(check(&world, stream, &run), Ok(()), "{stream:?}");
     world.faults.made()
 }
 
 async fn trials(stream: Stream) {
     let horizon = calls(stream).await;
-    let mut struck = 0;
-    for seed in 0..TRIALS {
+    let mut trials = Trials::of("mixed faults", stream);
+    for seed in 0..seeds() {
         let world = world(stream).await;
         world.faults.scatter(seed, 4, horizon + 20);
         let run = begin(&world, stream).await;
@@ -94,15 +158,20 @@ async fn trials(stream: Stream) {
             world.kept.put_back(message.clone(), std::time::Duration::from_secs(seed % 100));
         }
         world.settle().await;
-        struck += world.faults.struck();
-        check(&world, stream, &run, &format!("{stream:?}, seed {seed}"));
+        trials.add(&world, check(&world, stream, &run), || format!("seed {seed}"));
     }
-    assert!(struck > 2 * TRIALS as usize, "{struck} faults struck");
+    assert!(trials.struck > 2 * trials.tried, "{} faults struck", trials.struck);
+    trials.end();
 }
 
 #[tokio::test]
 async fn no_product_is_lost_or_doubled() {
     trials(Stream::Products).await;
+}
+
+#[tokio::test]
+async fn no_variant_is_lost() {
+    trials(Stream::ProductVariants).await;
 }
 
 #[tokio::test]
@@ -122,15 +191,17 @@ async fn no_stock_level_is_lost_or_told_wrongly() {
 
 #[tokio::test]
 async fn a_kill_at_any_call_costs_nothing() {
-    for stream in [Stream::Products, Stream::Orders, Stream::InventoryLevels] {
+    for stream in Stream::ALL {
+        let mut trials = Trials::of("a fault at every call", stream);
         for call in 0..calls(stream).await {
             for fault in Fault::ALL {
                 let world = world(stream).await;
                 world.faults.at(call, fault);
                 let run = begin(&world, stream).await;
                 world.settle().await;
-                check(&world, stream, &run, &format!("{stream:?}, {fault:?} at {call}"));
+                trials.add(&world, check(&world, stream, &run), || format!("{fault:?} at {call}"));
             }
         }
+        trials.end();
     }
 }

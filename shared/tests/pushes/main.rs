@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where the world is not as it set it up")]
 
 mod crashes;
+#[path = "../drill/mod.rs"]
+mod drill;
+mod erasures;
 mod keys;
 mod runs;
 mod tools;

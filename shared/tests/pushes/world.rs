@@ -17,7 +17,7 @@ use shared::domain::push::inputs::json_rows;
 use shared::domain::push::ledger::{Outcome, ResultLine};
 use shared::domain::push::run::{PushKind, PushRun, Safety};
 use shared::domain::push::saved::SavedMapping;
-use shared::domain::push::target::{Definitions, Stream};
+use shared::domain::push::target::{Definitions, MatchBy, Stream};
 use shared::domain::scopes::Scopes;
 use shared::ports::connectors::ConnectorStore as _;
 use shared::ports::destination::MappingStore as _;
@@ -113,6 +113,17 @@ impl World {
         }
         world.faults.revive();
         world
+    }
+
+    /// What rows of a stream are about that they do not make: a mapping of variants, and the variants.
+    pub async fn set_up(&self, stream: Stream, count: usize) {
+        if stream != Stream::ProductVariants {
+            return;
+        }
+        self.map(stream, 1, example(stream)).await;
+        for number in 0..count {
+            self.writer.put(stream, MatchBy::Sku, &format!("SKU-{number}"), json!({"price": "1.00"}));
+        }
     }
 
     async fn connect(&self, vault: &FakeVault, scopes: &str) {
@@ -330,7 +341,10 @@ pub fn example(stream: Stream) -> Value {
 /// One row of a stream; the same number is the same record.
 pub fn row(stream: Stream, number: usize) -> Value {
     match stream {
-        Stream::Products | Stream::ProductVariants => json!({
+        Stream::ProductVariants => json!({
+            "sku": format!("SKU-{number}"), "price": "12.50", "list_price": "15.00", "ean": "4006381333931",
+        }),
+        Stream::Products => json!({
             "product_id": format!("P-{number}"), "name": format!("Name {number}"), "body": "<p>b</p>",
             "tag_list": "new,old", "care": "wash", "size": "M", "color": "red",
             "sku": format!("SKU-{number}"), "price": "12.50",

@@ -21,7 +21,7 @@ use shared::adapters::sqs::{self, SqsRedelivery, SqsStepQueue};
 use shared::adapters::system::SystemClock;
 use shared::adapters::webhook_queue::{self, SqsWebhookQueue};
 use shared::domain::ids::{RunId, ShopId, StoreId};
-use shared::domain::notice::{Notice, Person};
+use shared::domain::notice::{Notice, Person, Subject};
 use shared::ports::PortError;
 use shared::ports::push_store::{Inputs as _, PushMessage, PushQueue as _};
 use shared::ports::queue::{Redelivery as _, StepMessage};
@@ -61,13 +61,35 @@ async fn mappings() -> Checked {
     contract::mappings::all(&DynamoMappings::new(server.dynamodb(), table)).await
 }
 
+/// How many items hold this text.
+async fn pieces_with(client: &aws_sdk_dynamodb::Client, table: &str, text: &[u8]) -> usize {
+    let mut pages = client.scan().table_name(table).into_paginator().items().send();
+    let mut found = 0;
+    while let Some(item) = pages.next().await {
+        let item = item.unwrap();
+        let bytes = item.get("b").and_then(|bytes| bytes.as_b().ok());
+        found += usize::from(
+            bytes.is_some_and(|bytes| bytes.as_ref().windows(text.len()).any(|part| part == text)),
+        );
+    }
+    found
+}
+
 #[tokio::test]
 async fn pushes() -> Checked {
     let server = Server::start().await;
     let table = server.table("push", None).await;
     let (client, clock) = (server.dynamodb(), Arc::new(SystemClock));
-    contract::push::runs(&DynamoPushRuns::new(client.clone(), table.clone())).await?;
-    contract::push::results(&DynamoResults::new(client.clone(), table.clone(), clock.clone())).await?;
+    let runs = DynamoPushRuns::new(client.clone(), table.clone());
+    contract::push::runs(&runs).await?;
+    let results = DynamoResults::new(client.clone(), table.clone(), clock.clone());
+    contract::push::results(&results).await?;
+    let (of_imports, catalog) =
+        (server.table("runs", Some("by_start")).await, server.table("catalog", Some("by_external")).await);
+    let personal = DynamoPersonal::new(client.clone(), of_imports, catalog);
+    let personal = personal.with_pushes(&client, &table, clock.clone());
+    contract::push::erasures(&runs, &results, &personal).await?;
+    assert_eq!(pieces_with(&client, &table, b"zzzz").await, 3, "another store's image alone");
     contract::push::states(&DynamoKeyStates::new(client.clone(), table.clone(), clock)).await?;
     contract::push::budgets(&DynamoBudgets::new(client.clone(), table.clone())).await?;
     contract::push::keys(&DynamoDestinationKeys::new(client, table)).await
@@ -241,12 +263,15 @@ async fn what_is_kept_about_a_person_is_found_and_erased_and_nobody_elses() -> C
     let server = Server::start().await;
     let (runs, catalog) =
         (server.table("runs", Some("by_start")).await, server.table("catalog", Some("by_external")).await);
+    let push = server.table("push", None).await;
+    let clock = Arc::new(SystemClock);
     let personal = DynamoPersonal::new(server.dynamodb(), runs.clone(), catalog.clone());
+    let personal = personal.with_pushes(&server.dynamodb(), &push, clock);
     let (store, other, shop) = (contract::samples::store()?, contract::samples::store()?, ShopId(1));
-    let keep = async |table: &str, store: &StoreId, shop: ShopId, who, number, items: u32| {
+    let keep = async |table: &str, store: &StoreId, shop: ShopId, subject, items: u32| {
         let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
         for nth in 0..items {
-            let pk = keys::of_person(store, PROVIDER, shop, who, number);
+            let pk = keys::of_person(store, PROVIDER, shop, subject);
             let put = server.dynamodb().put_item().table_name(table).item("pk", text(pk));
             put.item("sk", text(format!("ITEM#{nth}")))
                 .item("v", aws_sdk_dynamodb::types::AttributeValue::N("1".to_owned()))
@@ -255,15 +280,17 @@ async fn what_is_kept_about_a_person_is_found_and_erased_and_nobody_elses() -> C
                 .unwrap();
         }
     };
-    keep(&runs, &store, shop, "customer", 7, 30).await;
-    keep(&catalog, &store, shop, "order", 9, 2).await;
+    keep(&runs, &store, shop, Subject::Customer(7), 30).await;
+    keep(&catalog, &store, shop, Subject::Order(9), 2).await;
     let strangers = [(&store, shop, 8), (&other, shop, 7), (&store, ShopId(2), 7)];
     for (store, shop, number) in strangers {
-        keep(&runs, store, shop, "customer", number, 1).await;
+        keep(&runs, store, shop, Subject::Customer(number), 1).await;
     }
     let person = Person { customer: Some(7), orders: vec![9, 10] };
-    let found =
-        |runs, catalog| vec![Held { table: "runs", items: runs }, Held { table: "catalog", items: catalog }];
+    let found = |runs, catalog| {
+        let held = |(table, items)| Held { table, items };
+        [("runs", runs), ("catalog", catalog), ("push", 0)].map(held).to_vec()
+    };
     assert_eq!(personal.held(&store, PROVIDER, shop, &person).await?, found(30, 2));
     assert_eq!(personal.erase(&store, PROVIDER, shop, &person).await?, found(30, 2));
     assert_eq!(personal.erase(&store, PROVIDER, shop, &person).await?, found(0, 0), "asked again");

@@ -6,10 +6,12 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
+use crate::domain::notice::Subject;
 use crate::domain::push::state::KeyHash;
 use crate::domain::push::target::Stream;
 use crate::domain::record::{Kind, RecordKey, Source};
 use crate::domain::run::{ChunkId, Phase};
+use crate::ports::push_store::Mention;
 use crate::ports::runs::PageKey;
 use crate::ports::webhooks::WebhookMessage;
 
@@ -141,14 +143,18 @@ pub fn shop_store(provider: ProviderId, shop: ShopId, store: &StoreId) -> Key {
 
 /// The partition of what a table holds about a customer of a shop, or about one of its orders. Whoever stores
 /// anything about a person stores it here, or it is never found when that person asks.
-pub fn of_person(
-    store: &StoreId,
-    provider: ProviderId,
-    shop: ShopId,
-    who: &'static str,
-    number: u64,
-) -> String {
+pub fn of_person(store: &StoreId, provider: ProviderId, shop: ShopId, subject: Subject) -> String {
+    let (who, number) = match subject {
+        Subject::Customer(number) => ("customer", number),
+        Subject::Order(number) => ("order", number),
+    };
     format!("S#{store}#{provider}#{shop}#{who}#{number}")
+}
+
+/// That the image of a row of a push is about a person.
+pub fn mention(store: &StoreId, provider: ProviderId, shop: ShopId, mention: &Mention) -> Key {
+    let Mention { subject, run, page, seq } = mention;
+    Key { pk: of_person(store, provider, shop, *subject), sk: format!("IMAGE#{run}#{page:010}#{seq:020}") }
 }
 
 /// The partition of a connector's history; of its runs and of its mappings in tables of their own.
@@ -235,7 +241,12 @@ pub fn images(page: u32) -> String {
 
 /// A piece of a part of the images of a page of a push.
 pub fn images_piece(store: &StoreId, run: &RunId, page: u32, part: u32, piece: usize) -> Key {
-    Key { pk: of_run(store, run), sk: format!("{}{part:010}#{piece:04}", images(page)) }
+    Key { pk: of_run(store, run), sk: self::piece(&format!("{}{part:010}", images(page)), piece) }
+}
+
+/// The sort key of a piece of a whole.
+pub fn piece(whole: &str, piece: usize) -> String {
+    format!("{whole}#{piece:04}")
 }
 
 /// What is known of a key that rows were written under. Each has a partition of its own: a page of rows asks for

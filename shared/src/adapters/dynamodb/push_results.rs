@@ -4,10 +4,12 @@
 //! that are written all or none. Each piece carries the fingerprint of the whole, so that whoever reads while they are
 //! replaced notices that not all are of one whole, and reads again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
@@ -16,11 +18,11 @@ use super::table::{Expression, Query, Table, Write, refused};
 use super::units::Item;
 use super::wire::{Reader, b, from_json, item, n, s, to_json};
 use super::wire_push::{DAY, RUN_DAYS};
-use crate::domain::ids::{RunId, StoreId};
+use crate::domain::ids::{ProviderId, RunId, ShopId, StoreId};
 use crate::domain::push::change::Image;
 use crate::domain::push::ledger::ResultLine;
 use crate::ports::PortError;
-use crate::ports::push_store::Results;
+use crate::ports::push_store::{Mention, Results};
 use crate::ports::time::Clock;
 
 const SERVICE: &str = "results";
@@ -28,6 +30,8 @@ const WHAT: &str = "results of a push";
 const V: u32 = 1;
 /// The largest piece.
 const PIECE: usize = 300 * 1024;
+/// Notes put down at once.
+const CONCURRENCY: usize = 16;
 /// How often pieces are read that are not of one whole.
 const TRIES: u32 = 4;
 
@@ -100,6 +104,84 @@ impl DynamoResults {
         }
     }
 
+    /// Takes the images of rows out of a page; the rows that had any.
+    pub(super) async fn erase(
+        &self,
+        store: &StoreId,
+        run: &RunId,
+        page: u32,
+        rows: &BTreeSet<u64>,
+    ) -> Result<BTreeSet<u64>, PortError> {
+        let (pk, prefix) = (keys::of_run(store, run), keys::images(page));
+        let mut erased = BTreeSet::new();
+        for _ in 0..TRIES {
+            let items = self.table.query_all(Query::all(&pk, &prefix)).await?;
+            let mut torn = false;
+            for pieces in items.chunk_by(|one, other| stem(one) == stem(other)) {
+                match self.erase_of_part(pieces, rows).await? {
+                    Some(rows) => erased.extend(rows),
+                    None => torn = true,
+                }
+            }
+            if !torn {
+                return Ok(erased);
+            }
+        }
+        Err(PortError::Unavailable { service: SERVICE, source: None })
+    }
+
+    /// The same of one part; none where its pieces are not of one whole, or changed meanwhile. The part itself stays,
+    /// empty if need be: its number is taken.
+    async fn erase_of_part(
+        &self,
+        pieces: &[Item],
+        rows: &BTreeSet<u64>,
+    ) -> Result<Option<Vec<u64>>, PortError> {
+        let Some(first) = pieces.first() else { return Ok(Some(Vec::new())) };
+        let read = Reader::new(WHAT, first, 1..=u64::from(V))?;
+        let expires_at: i64 = read.number("expires_at")?;
+        if expires_at <= self.clock.now().as_second() {
+            self.delete(pieces).await?;
+            return Ok(Some(Vec::new()));
+        }
+        let Some(whole) = joined(&pieces.iter().collect::<Vec<_>>())? else { return Ok(None) };
+        let images: Vec<Image> = from_json(WHAT, &whole)?;
+        let (gone, kept): (Vec<Image>, Vec<Image>) =
+            images.into_iter().partition(|image| rows.contains(&image.seq));
+        let mut count: usize = read.number("pieces")?;
+        if !gone.is_empty() {
+            let (pk, stem) = (read.text("pk")?, stem(first).unwrap_or_default());
+            let key = |piece| Key { pk: pk.to_owned(), sk: keys::piece(stem, piece) };
+            let rest = cut(to_json(WHAT, &kept)?.as_bytes(), key, expires_at);
+            count = rest.len();
+            let unchanged = Expression::new("#set = :set").with(":set", s(read.text("set")?));
+            match self.put(rest, unchanged).await {
+                Ok(()) => {}
+                Err(PortError::Conflict) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        // What was longer leaves pieces behind; after a crash whoever comes next finds them here.
+        self.delete(&pieces[count.min(pieces.len())..]).await?;
+        Ok(Some(gone.into_iter().map(|image| image.seq).collect()))
+    }
+
+    /// Erases the images of a page.
+    pub(super) async fn erase_page(&self, store: &StoreId, run: &RunId, page: u32) -> Result<(), PortError> {
+        let (pk, prefix) = (keys::of_run(store, run), keys::images(page));
+        let items = self.table.query_all(Query::all(&pk, &prefix)).await?;
+        self.delete(&items).await
+    }
+
+    async fn delete(&self, items: &[Item]) -> Result<(), PortError> {
+        for item in items {
+            let read = Reader::new(WHAT, item, 0..=u64::MAX)?;
+            let key = Key { pk: read.text("pk")?.to_owned(), sk: read.text("sk")?.to_owned() };
+            self.table.delete(&key, None).await?;
+        }
+        Ok(())
+    }
+
     /// Every whole whose sort key begins so and that has not expired, in order.
     async fn wholes(&self, store: &StoreId, run: &RunId, prefix: &str) -> Result<Vec<Vec<u8>>, PortError> {
         let pk = keys::of_run(store, run);
@@ -162,6 +244,26 @@ impl Results for DynamoResults {
         let whole = to_json(WHAT, &images)?;
         let key = |piece| keys::images_piece(store, run, page, part, piece);
         self.put(cut(whole.as_bytes(), key, expires_at.as_second()), Expression::absent()).await
+    }
+
+    async fn note_people(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        shop: ShopId,
+        mentions: &[Mention],
+        expires_at: Timestamp,
+    ) -> Result<(), PortError> {
+        let noting = mentions.iter().map(|mention| {
+            let mut note = item(&keys::mention(store, provider, shop, mention), V);
+            note.insert("run".to_owned(), s(mention.run.as_str()));
+            note.insert("page".to_owned(), n(mention.page));
+            note.insert("seq".to_owned(), n(mention.seq));
+            note.insert("expires_at".to_owned(), n(expires_at.as_second()));
+            self.table.put(note, None, false)
+        });
+        let noting: Vec<_> = noting.collect();
+        stream::iter(noting).buffer_unordered(CONCURRENCY).try_for_each(|_| async { Ok(()) }).await
     }
 
     async fn images(&self, store: &StoreId, run: &RunId, page: u32) -> Result<Vec<Vec<Image>>, PortError> {

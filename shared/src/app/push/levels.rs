@@ -155,6 +155,7 @@ impl Desk<'_> {
         jobs: &mut [Job],
         number: u32,
     ) -> Result<(), Halt> {
+        let since = self.app.clock.now();
         let unique = |mut keys: Vec<_>| {
             keys.sort();
             keys.dedup();
@@ -169,6 +170,7 @@ impl Desk<'_> {
             Ok(live) => live,
             Err(trouble) => return all(jobs.iter_mut(), trouble),
         };
+        paper.look_again(self, since).await?;
         if self.run.kind == PushKind::Undo {
             for job in jobs.iter_mut() {
                 job.next = job.give_back(paper, &live);
@@ -212,7 +214,7 @@ impl Desk<'_> {
                 }
             }
         }
-        paper.put_images(self, images).await?;
+        paper.put_images(self, images, &[]).await?;
         let mut by_seq: HashMap<u64, &mut Job> = jobs.iter_mut().map(|job| (job.seq, job)).collect();
         let (activated, set): (Vec<SetLevel>, Vec<SetLevel>) =
             sets.into_iter().partition(|set| set.from.is_none());

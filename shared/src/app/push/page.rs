@@ -8,6 +8,8 @@ use jiff::Timestamp;
 
 use super::desk::{Desk, Halt};
 use super::job::{Back, Job};
+use super::step::RENEW;
+use crate::domain::ids::RunId;
 use crate::domain::push::change::{FieldChange, Image};
 use crate::domain::push::code::Code;
 use crate::domain::push::inputs::NumberedRow;
@@ -17,6 +19,7 @@ use crate::domain::push::row::{Row, RowProblem};
 use crate::domain::push::run::PushKind;
 use crate::domain::push::state::fingerprint;
 use crate::domain::push::target::Stream;
+use crate::ports::push_store::Mention;
 
 /// Records that are looked up together and written side by side.
 const BLOCK: usize = 50;
@@ -122,11 +125,17 @@ impl Paper {
         self.lines.get(&seq).is_some_and(|line| line.outcome.is_some())
     }
 
-    /// The fields that are about to be changed, stored before they are.
-    pub(super) async fn put_images(&mut self, desk: &Desk<'_>, images: Vec<Image>) -> Result<(), Halt> {
+    /// The fields that are about to be changed, stored before they are; `known` are the ids of their records, by row.
+    pub(super) async fn put_images(
+        &mut self,
+        desk: &Desk<'_>,
+        images: Vec<Image>,
+        known: &[(u64, String)],
+    ) -> Result<(), Halt> {
         if images.is_empty() {
             return Ok(());
         }
+        desk.note_people(&desk.run.id, self, known).await?;
         let (store, run) = (&desk.run.store, &desk.run.id);
         let put = desk.app.results.put_images(store, run, self.number, self.part, &images, self.expires_at);
         put.await?;
@@ -135,6 +144,38 @@ impl Paper {
             let mut both = Vec::from_iter(self.intents.remove(&seq));
             both.push(image);
             self.intents.extend(merged(vec![both]));
+        }
+        Ok(())
+    }
+
+    /// Looks for images once more. Whoever had the run before may have stood still and written since, and so may whoever
+    /// has it now if this one stood still: what they were about to write was put down before, and is this run's doing.
+    /// `since` is when the run was last found to be this one's.
+    pub(super) async fn look_again(&mut self, desk: &Desk<'_>, since: Timestamp) -> Result<(), Halt> {
+        if desk.fence == 1 && desk.app.clock.now() < since + RENEW {
+            return Ok(());
+        }
+        let (store, run) = (&desk.run.store, &desk.run.id);
+        let parts = desk.app.results.images(store, run, self.number).await?;
+        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        if count > self.part {
+            self.part = count;
+            self.intents = merged(parts);
+        }
+        Ok(())
+    }
+
+    /// Notes whose data the images of new records are, now that the shop has given them ids. Where the record is one that
+    /// an earlier run of these rows was about to make, that one's images are about them too.
+    pub(super) async fn note_new_people(&self, desk: &Desk<'_>) -> Result<(), Halt> {
+        let replays = desk.run.kind == PushKind::Replay;
+        let lines = self.lines.values().filter(|line| replays || line.op == Some(Op::Create));
+        let known: Vec<(u64, String)> =
+            lines.filter_map(|line| Some((line.seq, line.gid.clone()?))).collect();
+        let earlier =
+            desk.run.of_run.iter().filter(|_| matches!(desk.run.kind, PushKind::Apply | PushKind::Replay));
+        for run in earlier.chain([&desk.run.id]) {
+            desk.note_people(run, self, &known).await?;
         }
         Ok(())
     }
@@ -198,6 +239,21 @@ impl Paper {
 }
 
 impl Desk<'_> {
+    /// Notes whose data the images of rows are, so that an erasure finds them.
+    async fn note_people(&self, run: &RunId, paper: &Paper, known: &[(u64, String)]) -> Result<(), Halt> {
+        let mention = |(seq, id): &(u64, String)| {
+            let subject = self.app.writer.subject(self.run.stream, id)?;
+            Some(Mention { subject, run: run.clone(), page: paper.number, seq: *seq })
+        };
+        let mentions: Vec<Mention> = known.iter().filter_map(mention).collect();
+        if mentions.is_empty() {
+            return Ok(());
+        }
+        let (store, provider, shop) = (&self.run.store, self.run.provider, self.run.shop);
+        let noted = self.app.results.note_people(store, provider, shop, &mentions, paper.expires_at);
+        Ok(noted.await?)
+    }
+
     /// Goes through a page, as far as time and the shop allow.
     pub(super) async fn page(&self, paper: &mut Paper, rows: &[NumberedRow]) -> Result<(), Halt> {
         let mut there = Vec::new();

@@ -56,9 +56,11 @@ fn outcome(op: Op) -> Outcome {
 impl Desk<'_> {
     /// One pass over records: each has its `next` afterwards, but for those that a halt left out.
     pub(super) async fn pass(&self, paper: &mut Paper, jobs: &mut [Job<'_>]) -> Result<(), Halt> {
+        let since = self.app.clock.now();
         let keys: Vec<KeyHash> = jobs.iter().map(|job| job.hash.clone()).collect();
         let states = self.app.states.load(&self.run.store, self.run.provider, &keys).await?;
         let found = self.find(jobs).await?;
+        paper.look_again(self, since).await?;
         let mut ready = Vec::new();
         for (at, (found, state)) in found.into_iter().zip(states).enumerate() {
             let Some(found) = found else { continue };
@@ -74,8 +76,10 @@ impl Desk<'_> {
             let op = paper.intents.get(&seq).map_or(ready.op, |image| image.op);
             (!known).then(|| Image { seq, op, diff: ready.writing.diff.clone() })
         });
-        let news = news.collect();
-        paper.put_images(self, news).await?;
+        let news: Vec<Image> = news.collect();
+        let known = ready.iter().map(|ready| &jobs[ready.at]);
+        let known = known.filter_map(|job| Some((job.first(), job.told.gid.clone()?)));
+        paper.put_images(self, news, &known.collect::<Vec<_>>()).await?;
         if self.run.kind == PushKind::Plan {
             for ready in ready {
                 let points = ready.writing.points.thousandths();
@@ -339,6 +343,10 @@ impl Desk<'_> {
         let begun = self.app.clock.now();
         let mut told = Told::default();
         let op = paper.intents.get(&job.first()).map_or(op, |image| image.op);
+        // An earlier attempt may be on its way still, and be what the shop refuses this one for.
+        let may_be_there = op == Op::Create
+            && job.attempts == 0
+            && state.as_ref().is_some_and(|state| state.hold != Hold::Over && state.run == self.run.id);
         let mut held = KeyState {
             version: state.as_ref().map_or(0, |state| state.version) + 1,
             run: self.run.id.clone(),
@@ -373,6 +381,10 @@ impl Desk<'_> {
                 told.request_id = written.request_id;
                 match written.stopped {
                     None => Ok(Next::Over(outcome(op), writing.left.first().cloned())),
+                    Some(Stopped::Refused(errors)) if may_be_there => {
+                        let error = first_of(errors);
+                        Ok(Next::Again { error, wait: super::desk::SHORT, counts: true })
+                    }
                     Some(Stopped::Refused(errors)) => next(Trouble::of(first_of(errors))),
                     Some(Stopped::Later(error, wait)) => {
                         let waits = matches!(error.retry, crate::domain::push::code::Retry::AfterWait);

@@ -26,7 +26,7 @@ use crate::ports::push_store::PushMessage;
 /// How long a lease is taken for, and renewed while the step lives.
 const LEASE: SignedDuration = SignedDuration::from_secs(240);
 /// It is renewed where less than this is left of it.
-const RENEW: SignedDuration = SignedDuration::from_secs(180);
+pub(super) const RENEW: SignedDuration = SignedDuration::from_secs(180);
 /// How often a message is received that names no run yet: it is sent before the run is stored.
 const TOO_EARLY: u32 = 5;
 /// How often a message is received that finds someone else at work.
@@ -302,6 +302,7 @@ impl Pushes {
         }
         let lines: Vec<ResultLine> = paper.lines.values().cloned().collect();
         if paper.changed {
+            paper.note_new_people(desk).await?;
             match self.results.put_lines(&run.store, &run.id, page, desk.fence, &lines).await {
                 Ok(()) => {}
                 Err(PortError::Conflict) => return Err(Halt::Overtaken),

@@ -94,6 +94,7 @@ impl WebhookStep {
             }
             self.forget_attempt(message, store).await?;
             self.access.hooks.forget_signals(store, provider, shop).await?;
+            self.personal.erase_shop(store, provider, shop).await?;
             let detail = "erased what identifies the shop".to_owned();
             self.note(message, store, HistoryAction::ShopErased, detail).await?;
             // Last: whoever comes after a crash finds the store by it.

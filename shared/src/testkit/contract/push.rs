@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::samples::{self, PROVIDER, at};
 use super::{Checked, rules};
 use crate::domain::ids::{RunId, ShopId, StoreId};
+use crate::domain::notice::{Person, Subject};
 use crate::domain::push::change::{FieldChange, Image};
 use crate::domain::push::code::Code;
 use crate::domain::push::key::{DestinationKey, Tool};
@@ -18,8 +19,9 @@ use crate::domain::push::target::Stream;
 use crate::domain::push::throttle::{Bucket, Points, Predictor, Status};
 use crate::ports::PortError;
 use crate::ports::push_store::{
-    Budgets, DestinationKeys, Inputs, KeyStates, Once, PushBegan, PushRuns, Results, SharedBudget,
+    Budgets, DestinationKeys, Inputs, KeyStates, Mention, Once, PushBegan, PushRuns, Results, SharedBudget,
 };
+use crate::ports::webhooks::{Held, PersonalData};
 
 /// A run with something in every field.
 pub fn run(store: &StoreId, seconds: u64) -> PushRun {
@@ -291,6 +293,110 @@ async fn images_go_when_their_time_is_up(results: &dyn Results) -> Checked {
     let run = RunId::new(samples::uuid(1));
     results.put_images(&store, &run, 0, 0, &[image(1)], Timestamp::from_second(1_000)?).await?;
     assert_eq!(results.images(&store, &run, 0).await?, Vec::<Vec<Image>>::new());
+    Ok(())
+}
+
+/// Checks that an erasure finds the images of whom it names and no others.
+pub async fn erasures(runs: &dyn PushRuns, results: &dyn Results, personal: &dyn PersonalData) -> Checked {
+    rules!(
+        a_person_is_erased_from_every_image_and_nobody_else,
+        a_note_waits_for_its_image,
+        a_shop_that_left_leaves_no_images;
+        (runs, results, personal)
+    )
+}
+
+/// A customer alone.
+fn customer(number: u64) -> Person {
+    Person { customer: Some(number), orders: Vec::new() }
+}
+
+/// How many images are kept about a person.
+fn images_of(held: &[Held]) -> u64 {
+    held.iter().filter(|held| held.table == "push").map(|held| held.items).sum()
+}
+
+async fn a_person_is_erased_from_every_image_and_nobody_else(
+    _: &dyn PushRuns,
+    results: &dyn Results,
+    personal: &dyn PersonalData,
+) -> Checked {
+    let (store, other, shop) = (samples::store()?, samples::store()?, ShopId(7));
+    let (run, later) = (RunId::new(samples::uuid(1)), RunId::new(samples::uuid(2)));
+    // One that fills several items of a table, so that less of it leaves some behind.
+    let mut large = image(3);
+    large.diff[0].before = Some(json!("z".repeat(900_000)));
+    let parts = [vec![image(1), image(2)], vec![image(2), large, image(4)]];
+    for (number, part) in (0..).zip(&parts) {
+        results.put_images(&store, &run, 5, number, part, never()).await?;
+        results.put_images(&other, &run, 5, number, part, never()).await?;
+    }
+    results.put_images(&store, &later, 0, 0, &[image(9)], never()).await?;
+    let mention = |subject, run: &RunId, page, seq| Mention { subject, run: run.clone(), page, seq };
+    let mentions = [
+        mention(Subject::Customer(71), &run, 5, 2),
+        mention(Subject::Customer(71), &run, 5, 3),
+        mention(Subject::Customer(72), &run, 5, 1),
+        mention(Subject::Order(71), &run, 5, 4),
+        mention(Subject::Order(8), &later, 0, 9),
+    ];
+    for store in [&store, &store, &other] {
+        results.note_people(store, PROVIDER, shop, &mentions, never()).await?;
+    }
+    let person = Person { customer: Some(71), orders: vec![8, 9] };
+    assert_eq!(images_of(&personal.held(&store, PROVIDER, shop, &person).await?), 3);
+    assert_eq!(images_of(&personal.held(&store, PROVIDER, ShopId(8), &person).await?), 0, "another shop");
+    assert_eq!(images_of(&personal.erase(&store, PROVIDER, shop, &person).await?), 3);
+    assert_eq!(results.images(&store, &run, 5).await?, [vec![image(1)], vec![image(4)]]);
+    assert_eq!(results.images(&store, &later, 0).await?, [Vec::<Image>::new()]);
+    assert_eq!(results.images(&other, &run, 5).await?, parts, "another store's");
+    assert_eq!(images_of(&personal.held(&store, PROVIDER, shop, &person).await?), 0);
+    assert_eq!(images_of(&personal.erase(&store, PROVIDER, shop, &person).await?), 0, "asked again");
+    assert_eq!(images_of(&personal.held(&store, PROVIDER, shop, &customer(72)).await?), 1);
+    let again = results.put_images(&store, &later, 0, 0, &[image(9)], never()).await;
+    assert!(matches!(again, Err(PortError::Conflict)), "its number stays taken: {again:?}");
+    Ok(())
+}
+
+async fn a_note_waits_for_its_image(
+    _: &dyn PushRuns,
+    results: &dyn Results,
+    personal: &dyn PersonalData,
+) -> Checked {
+    let (store, shop, run) = (samples::store()?, ShopId(7), RunId::new(samples::uuid(1)));
+    let mention = Mention { subject: Subject::Customer(1), run: run.clone(), page: 0, seq: 1 };
+    results.note_people(&store, PROVIDER, shop, &[mention], never()).await?;
+    assert_eq!(images_of(&personal.erase(&store, PROVIDER, shop, &customer(1)).await?), 0);
+    results.put_images(&store, &run, 0, 0, &[image(1)], never()).await?;
+    assert_eq!(images_of(&personal.erase(&store, PROVIDER, shop, &customer(1)).await?), 1);
+    Ok(())
+}
+
+async fn a_shop_that_left_leaves_no_images(
+    runs: &dyn PushRuns,
+    results: &dyn Results,
+    personal: &dyn PersonalData,
+) -> Checked {
+    let store = samples::store()?;
+    let mut stayed = run(&store, 2);
+    stayed.shop = ShopId(2);
+    // As a run of today's: what is older has no images.
+    let mut left = run(&store, 1);
+    for run in [&mut stayed, &mut left] {
+        run.updated_at = never();
+        runs.begin(run, None).await?;
+        for page in [0, 3] {
+            results.put_images(&store, &run.id, page, 0, &[image(1)], never()).await?;
+            results.put_images(&store, &run.id, page, 1, &[image(2)], never()).await?;
+        }
+    }
+    for _ in 0..2 {
+        personal.erase_shop(&store, PROVIDER, left.shop).await?;
+        for page in [0, 3] {
+            assert_eq!(results.images(&store, &left.id, page).await?, Vec::<Vec<Image>>::new());
+            assert_eq!(results.images(&store, &stayed.id, page).await?, [[image(1)], [image(2)]]);
+        }
+    }
     Ok(())
 }
 

@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::super::Shopify;
+use super::super::gid::Gid;
 use super::plan::{Plan, map};
 use super::{customers, orders, products, take_back};
+use crate::domain::notice::Subject;
 use crate::domain::push::code::Code;
 use crate::domain::push::document::{LevelOptions, QuantityName};
 use crate::domain::push::ledger::RowError;
@@ -72,6 +74,15 @@ impl RowWriter for Shopify {
 
     fn take_back(&self, stream: Stream, created: bool, diff: &[FieldChange], live: &LiveRecord) -> TakenBack {
         take_back::take_back(stream, created, diff, live)
+    }
+
+    fn subject(&self, stream: Stream, id: &str) -> Option<Subject> {
+        let number = Gid::parse(id)?.id;
+        match stream {
+            Stream::Customers => Some(Subject::Customer(number)),
+            Stream::Orders => Some(Subject::Order(number)),
+            Stream::Products | Stream::ProductVariants | Stream::InventoryLevels => None,
+        }
     }
 
     async fn levels(
