@@ -38,9 +38,10 @@ def said(current: Step, *parts: str, tier: str) -> list[dict]:
     return [json.loads(found[1]) for line in lines if (found := LINE.search(line))]
 
 
-def tests(binary: str) -> Callable[[Step, str], list[dict]]:
+def tests(binary: str, only: str = "all()") -> Callable[[Step, str], list[dict]]:
     """A test binary of the workspace. The whole workspace is selected, so that what `make test` built is used."""
-    return lambda current, tier: said(current, "cargo", "nextest", "run", "--workspace", "-E", f"binary({binary})", tier=tier)
+    which = f"binary({binary}) & {only}"
+    return lambda current, tier: said(current, "cargo", "nextest", "run", "--workspace", "-E", which, tier=tier)
 
 
 def own(*words: str, pr: tuple[str, ...] = (), nightly: tuple[str, ...] = ()) -> Callable[[Step, str], list[dict]]:
@@ -72,6 +73,7 @@ DRILLS = [
     Drill("D9", "attacks on connecting, 18 families", tests("attacks")),
     Drill("imports", "D1 a fault at every call of an import, D4 bad shop, D5 outage", tests("drill_imports")),
     Drill("D3", "refresh storm", tests("drill_refresh")),
+    Drill("P12", "pushes of every resource: faults at every call and mixed, workers at once", tests("pushes", "(test(crashes::) | test(together::))")),
     Drill("models", "exhaustive models of refresh, connect, completion", models),
     Drill("agreement", "our verdict and that of Shopify's library", own("agreement")),
     Drill("mutants", "a broken build for every family of attacks", own("mutants", pr=("--check",))),

@@ -8,5 +8,6 @@ mod drill;
 mod erasures;
 mod keys;
 mod runs;
+mod together;
 mod tools;
 mod world;

@@ -21,6 +21,8 @@ use crate::ports::time::Clock;
 const BLOCK_SECONDS: u64 = 2;
 /// How often the shared bucket is looked at while its points are waited for: another's answer may tell of more.
 const GLANCE: Duration = Duration::from_millis(500);
+/// And no oftener: while others hold a full bucket between them, the wait for the next point is a moment again and again.
+const NO_OFTENER: Duration = Duration::from_millis(50);
 /// A block is not drawn from any more when it has less life than this: longer than a call may take.
 const TAIL: Duration = Duration::from_secs(20);
 /// How often a lost race for the bucket is run again.
@@ -236,7 +238,7 @@ impl Budget for StepBudget {
                 if wait > left {
                     return Err(ProviderError::Throttled { retry_after: Some(wait) });
                 }
-                self.clock.sleep(wait.min(GLANCE)).await;
+                self.clock.sleep(wait.clamp(NO_OFTENER, GLANCE)).await;
             }
         }
     }
