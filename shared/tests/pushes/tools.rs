@@ -66,6 +66,9 @@ async fn a_check_tells_whether_rows_could_be_sent_and_leaves_nothing() {
     let sender = world.sender(Stream::Products, Tool::Multiwoven).await;
     let answer = sender.post(json!({})).await.unwrap();
     assert_eq!(seen(&answer), (200, true, None, "Rows of products can be sent."));
+    let needed: Vec<&str> =
+        answer.columns.iter().filter(|column| column.required).map(|column| column.name.as_str()).collect();
+    assert_eq!((answer.columns.len(), needed), (9, vec!["name", "product_id", "sku"]));
 
     // No mapping, too few scopes, no access any more: told before the first row is sent.
     let unmapped = world.sender(Stream::ProductVariants, Tool::Multiwoven).await;
@@ -83,6 +86,16 @@ async fn a_check_tells_whether_rows_could_be_sent_and_leaves_nothing() {
         assert_eq!((refused.kind, refused.code), (ErrorKind::Unauthenticated, "needs_reauthorization"));
     }
     assert_eq!((world.kept.all_runs(), world.writer.mutations()), (Vec::new(), 0));
+
+    // The shop's fields changed: the check says so as the rows would.
+    let world = World::new().await;
+    let mut stale = example(Stream::Products);
+    stale["fields"][5]["to"] = json!("metafields.custom.gone");
+    world.map(Stream::Products, 2, stale).await;
+    let sender = world.sender(Stream::Products, Tool::Multiwoven).await;
+    for body in [json!({}), records(rows(Stream::Products, 0..1))] {
+        assert_eq!(sender.post(body).await.unwrap_err().code, "schema_drift");
+    }
 }
 
 #[tokio::test]
@@ -145,6 +158,22 @@ async fn a_row_that_was_refused_is_told_with_its_column_and_costs_no_other() {
     assert!(!told.to_string().contains("ada"), "values stand in no answer: {told}");
     assert!(!told.to_string().contains("status"), "{told}");
     assert_eq!(world.writer.records(Stream::Products), 2);
+}
+
+#[tokio::test]
+async fn rows_that_are_kept_are_never_told_to_be_lost() {
+    let body = || Value::Array(vec![json!({"name": "no key"}), row(Stream::Products, 1)]);
+    let world = World::new().await;
+    let sender = world.sender(Stream::Products, Tool::Other).await;
+    let first = world.faults.made();
+    assert_eq!(sender.post(body()).await.unwrap().refused.len(), 1);
+    let last = world.faults.calls()[first..].iter().rposition(|call| call.starts_with("results")).unwrap();
+
+    let world = World::new().await;
+    let sender = world.sender(Stream::Products, Tool::Other).await;
+    world.faults.at(world.faults.made() + last, Fault::FailBefore);
+    let answer = sender.post(body()).await.unwrap();
+    assert_eq!((answer.status, answer.refused.len(), world.faults.struck()), (422, 0, 1), "{answer:?}");
 }
 
 #[tokio::test]

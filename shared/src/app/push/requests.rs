@@ -338,16 +338,17 @@ impl Pushes {
         }
     }
 
-    /// Whether rows of a stream could be written: the store is connected, was granted what the stream needs, and has a
-    /// mapping for it.
+    /// The mapping by which rows of a stream would be written: the store is connected, was granted what the stream
+    /// needs, and has a mapping that fits what the shop has now.
     pub(super) async fn ready(
         &self,
         store: &StoreId,
         provider: ProviderId,
         stream: Stream,
-    ) -> Result<(), AppError> {
-        self.connected(store, provider, stream).await?;
-        self.saved(store, provider, stream).await.map(|_| ())
+    ) -> Result<Mapping, AppError> {
+        let (connector, _) = self.connected(store, provider, stream).await?;
+        let document = self.saved(store, provider, stream).await?.document.unwrap_or_default();
+        self.compile(&connector, stream, &document).await
     }
 
     /// The mapping in force.

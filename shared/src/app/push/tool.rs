@@ -53,6 +53,9 @@ pub struct ToolAnswer {
     pub ok: bool,
     /// One sentence.
     pub message: String,
+    /// The columns that the mapping reads; of a check alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Column>,
     /// The run that the rows became; of a check none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
@@ -69,6 +72,16 @@ pub struct ToolAnswer {
     /// The status that says the same.
     #[serde(skip)]
     pub status: u16,
+}
+
+/// A column that rows should have.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Whether a row fails without it.
+    pub required: bool,
 }
 
 /// A row that was refused. Never its values: tools put answers into logs.
@@ -158,15 +171,16 @@ impl Tools {
         }
     }
 
-    /// Whether rows could be sent: the store is connected, grants what the stream needs and has a mapping for it. The
-    /// shop is not asked.
+    /// Whether rows could be sent, and what they should have: the shop lets us in, grants what the stream needs, and has
+    /// what the mapping names. Changes nothing.
     #[tracing::instrument(skip_all, fields(store.id = %key.store, provider = %key.provider))]
     async fn check(&self, key: &DestinationKey) -> Result<ToolAnswer, AppError> {
-        self.pushes.ready(&key.store, key.provider, key.stream).await?;
-        let message = format!("Rows of {} can be sent.", key.stream.as_str());
+        let mapping = self.pushes.ready(&key.store, key.provider, key.stream).await?;
+        let column = |(name, required)| Column { name, required };
         Ok(ToolAnswer {
             ok: true,
-            message,
+            message: format!("Rows of {} can be sent.", key.stream.as_str()),
+            columns: mapping.columns().into_iter().map(column).collect(),
             run: None,
             state: None,
             rows: None,
@@ -206,7 +220,7 @@ impl Tools {
                 self.pushes.submit(actor, key.provider, kind, submitted, mode).await?
             }
         };
-        self.told(key, run).await
+        Ok(self.told(key, run).await)
     }
 
     /// The name of a request, from what it says: the tool has none for it. The space keeps it apart from the names that
@@ -217,14 +231,15 @@ impl Tools {
         Ok(format!("tool {} {window} {}", key.id, fingerprint(&[&rows])))
     }
 
-    async fn told(&self, key: &DestinationKey, run: PushRun) -> Result<ToolAnswer, AppError> {
+    async fn told(&self, key: &DestinationKey, run: PushRun) -> ToolAnswer {
         let status = answer::status(&run);
         let mut refused = Vec::new();
         if run.tally.of(Outcome::Failed) > 0 {
             let failed = Some(Which::Of(Outcome::Failed));
-            let page =
-                self.pushes.records(&key.store, key.provider, &run.id, failed, None, MOST_TOLD).await?;
-            refused.extend(page.items.into_iter().filter_map(|item| {
+            let page = self.pushes.records(&key.store, key.provider, &run.id, failed, None, MOST_TOLD).await;
+            // The run is stored: whatever cannot be read of it, no answer may say otherwise.
+            let items = page.map(|page| page.items).unwrap_or_default();
+            refused.extend(items.into_iter().filter_map(|item| {
                 let error = item.line.error?;
                 Some(RefusedRow {
                     row: item.line.seq,
@@ -236,14 +251,15 @@ impl Tools {
                 })
             }));
         }
-        Ok(ToolAnswer {
+        ToolAnswer {
             ok: matches!(status, 200 | 201),
             message: answer::summary(&run),
+            columns: Vec::new(),
             run: Some(run.id.to_string()),
             state: Some(run.state),
             rows: Some(run.tally),
             refused,
             status,
-        })
+        }
     }
 }

@@ -6,6 +6,7 @@
 pub mod change;
 pub mod code;
 mod coerce;
+mod columns;
 mod compile;
 pub mod document;
 pub mod inputs;

@@ -136,6 +136,8 @@ pub(super) struct Template {
     compiled: liquid::Template,
     /// Every word in it that may name a column: only these are handed over.
     words: Vec<String>,
+    /// Those with which something that is printed begins.
+    printed: Vec<String>,
 }
 
 impl fmt::Debug for Template {
@@ -158,7 +160,17 @@ impl Template {
             .collect();
         words.sort_unstable();
         words.dedup();
-        Ok(Self { compiled, words })
+        let begins = |part: &str| {
+            let part = part.trim_start_matches('-').trim_start();
+            words.iter().filter(|word| part.starts_with(word.as_str())).max_by_key(|word| word.len()).cloned()
+        };
+        let printed = text.split("{{").skip(1).filter_map(begins).collect();
+        Ok(Self { compiled, words, printed })
+    }
+
+    /// The columns that it prints. What it only compares is not among them.
+    pub(super) fn printed(&self) -> impl Iterator<Item = &str> {
+        self.printed.iter().map(String::as_str)
     }
 
     /// The text that it makes of a row. A column that the row lacks is nothing, as `null` is.

@@ -205,3 +205,21 @@ fn apostrophes_that_multiwoven_doubled_are_undone() {
     undouble_apostrophes(&mut value);
     assert_eq!(value, json!({"name": "O'Brien", "lines": [{"title": "Men's", "qty": 1}], "ok": "it's"}));
 }
+
+#[test]
+fn a_mapping_tells_which_columns_it_reads() {
+    let told = |stream| {
+        let columns = compile(&example(stream)).unwrap().columns();
+        let needed: Vec<String> =
+            columns.iter().filter(|(_, needed)| **needed).map(|(name, _)| name.clone()).collect();
+        (columns.into_keys().collect::<Vec<_>>().join(" "), needed.join(" "))
+    };
+    let of = |columns: &str, needed: &str| (columns.to_owned(), needed.to_owned());
+    let products = of("body care color name price product_id size sku tag_list", "name product_id sku");
+    assert_eq!(told(Stream::Products), products);
+    // Any of three keys will do; a template prints one column.
+    assert_eq!(told(Stream::Customers), of("city country crm_id email first last ltv note phone tier", ""));
+    // Columns of the lines of an order are the lines' own, but for what a pointer names.
+    assert_eq!(told(Stream::Orders), of("currency email lines order_no payments placed_at", "order_no"));
+    assert_eq!(told(Stream::InventoryLevels), of("qty sku warehouse", "qty sku warehouse"));
+}
