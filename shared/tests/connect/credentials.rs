@@ -55,6 +55,39 @@ async fn a_store_is_live_at_once() {
     assert_eq!(outcome(&world.connect("st-2", "acme").await), "shop_in_use");
 }
 
+/// `docs/examples/connection.json`, to the letter.
+#[tokio::test]
+async fn the_example_of_a_connection_connects_a_store_for_pushing() {
+    let mut given: Value =
+        serde_json::from_str(include_str!("../../../docs/examples/connection.json")).unwrap();
+    let text = |name: &str| given[name].as_str().unwrap().to_owned();
+    let (shop, key, secret) = (text("shop_name"), text("api_key"), text("api_secret"));
+    let scopes: Vec<String> = serde_json::from_value(given["scopes"].clone()).unwrap();
+    let world = |scopes: &str| {
+        let world = World::new();
+        world.shop.open(profile(&shop, 4_711, scopes));
+        world.shop.own_app(&domain(&shop), &key, Some(&secret));
+        world
+    };
+    given["method"] = json!("credentials");
+    let connected = world(&scopes.join(",")).hand_over("st-1", given.clone()).await;
+    assert_eq!(connected.status_code, 200, "{}", connected.body);
+    let connected = body(&connected);
+    assert_eq!(connected["state"], "live");
+    assert_eq!(connected["shop"]["domain"], format!("{shop}.myshopify.com"));
+    for scope in &scopes {
+        assert!(connected["scopes"].as_array().unwrap().contains(&json!(scope)), "{scope}");
+    }
+    // Scopes are what it needs: where one was not granted, nothing is connected.
+    let refused = world("write_products").hand_over("st-1", given).await;
+    assert_eq!(
+        (refused.status_code, outcome(&refused).as_str()),
+        (409, "missing_scopes"),
+        "{}",
+        refused.body
+    );
+}
+
 #[tokio::test]
 async fn a_fetched_token_is_fetched_again_before_its_day_ends() {
     let world = world();
