@@ -54,6 +54,8 @@ pub struct Sought<'a> {
     pub identifiers: &'a [Identifier],
     /// What it shall be: what is compared is read, nothing else.
     pub input: &'a Value,
+    /// Whether all lists of it are read too: of a record that is to go, everything counts that it has by now.
+    pub whole: bool,
 }
 
 /// A record as the shop has it.

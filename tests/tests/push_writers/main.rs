@@ -5,6 +5,8 @@
 mod customers;
 mod orders;
 mod pains;
+mod product_lists;
 mod products;
 mod stock;
+mod taken_back;
 mod world;

@@ -20,7 +20,7 @@ pub fn shirt(price: &str) -> Value {
     })
 }
 
-fn lists(name: &str, policy: ListPolicy) -> How {
+pub fn lists(name: &str, policy: ListPolicy) -> How {
     How { lists: BTreeMap::from([(name.to_owned(), policy)]), ..How::default() }
 }
 

@@ -22,18 +22,25 @@ use shopify_simulator::schema::folder_for_tests;
 use shopify_simulator::seed::Seed;
 use shopify_simulator::server::{Running, Simulator, start};
 
-/// A budget without an end that counts.
+/// A budget that counts, and has no end unless it is given one.
 #[derive(Default)]
 pub struct Purse {
     /// Thousandths of points that calls were told to have cost.
     pub spent: AtomicU64,
     /// Calls whose answer was lost.
     pub unknown: AtomicU64,
+    /// The thousandths that the shop has for a call that writes, where that has an end.
+    pub most: AtomicU64,
 }
 
 #[async_trait]
 impl Budget for Purse {
-    async fn lease(&self, _: &'static str, formula: Points) -> Result<Lease, ProviderError> {
+    async fn lease(&self, shape: &'static str, formula: Points) -> Result<Lease, ProviderError> {
+        let most = self.most.load(Ordering::Relaxed);
+        let writes = ["productSet", "productUpdate"].contains(&shape) || shape.contains("Bulk");
+        if writes && most > 0 && formula.thousandths() > most {
+            return Err(ProviderError::Refused { code: "COST_TOO_HIGH".to_owned() });
+        }
         Ok(Lease { id: 1, points: formula, until: Timestamp::UNIX_EPOCH + 1.minute() })
     }
 
@@ -169,13 +176,25 @@ impl World {
     }
 
     pub async fn find(&self, stream: Stream, keys: &[Identifier], input: &Value) -> Found {
-        let sought = [Sought { identifiers: keys, input }];
+        self.find_as(stream, keys, input, false).await
+    }
+
+    async fn find_as(&self, stream: Stream, keys: &[Identifier], input: &Value, whole: bool) -> Found {
+        let sought = [Sought { identifiers: keys, input, whole }];
         let mut found = self.shopify.find(&self.access, &self.purse, stream, &sought).await.unwrap();
         found.pop().unwrap()
     }
 
     pub async fn live(&self, stream: Stream, keys: &[Identifier], input: &Value) -> LiveRecord {
         match self.find(stream, keys, input).await {
+            Found::One(live) => live,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A record with everything that it has, as an undo of its making looks at it.
+    pub async fn whole(&self, stream: Stream, keys: &[Identifier], input: &Value) -> LiveRecord {
+        match self.find_as(stream, keys, input, true).await {
             Found::One(live) => live,
             other => panic!("{other:?}"),
         }

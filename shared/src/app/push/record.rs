@@ -28,6 +28,9 @@ const LATENCY: Duration = Duration::from_millis(400);
 /// How long to wait for someone who holds a key.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// How long to wait where the shop is still at work on the record itself.
+const SETTLING: Duration = Duration::from_secs(3);
+
 /// A record that is about to be written.
 struct Ready {
     at: usize,
@@ -140,7 +143,11 @@ impl Desk<'_> {
             let sought: Vec<Sought<'_>> = part
                 .iter()
                 .zip(&inputs)
-                .map(|(at, input)| Sought { identifiers: &jobs[*at].identifiers, input })
+                .map(|(at, input)| Sought {
+                    identifiers: &jobs[*at].identifiers,
+                    input,
+                    whole: jobs[*at].back.as_ref().is_some_and(|back| back.created),
+                })
                 .collect();
             if sought.is_empty() {
                 continue;
@@ -210,7 +217,9 @@ impl Desk<'_> {
                 && state.payload_hash == payload_hash
                 && matches!(state.outcome, Some(Outcome::Created | Outcome::Updated))
         });
-        let drifts = written_here && intent.is_none() && job.back.is_none();
+        // What is written always, whether it differs or not, is no sign of a change.
+        let differs = writing.diff.iter().any(|change| change.before != change.after);
+        let drifts = written_here && differs && intent.is_none() && job.back.is_none();
         if drifts && self.run.safety.on_drift == OnDrift::Fail {
             let message = "the shop has something else by now than what was written here";
             let path = writing.diff.first().map(|change| change.path.clone()).unwrap_or_default();
@@ -280,7 +289,13 @@ impl Desk<'_> {
             how: &how,
         };
         let writing = self.app.writer.plan(&change);
-        let writing = writing.map_err(|errors| Box::new(failed(first_of(errors))))?;
+        let writing = writing.map_err(|errors| {
+            let error = first_of(errors);
+            Box::new(match Trouble::of(error.clone()) {
+                Trouble::Again { error, .. } => Next::Again { error, wait: SETTLING, counts: true },
+                _ => failed(error),
+            })
+        })?;
         Ok((op, writing))
     }
 

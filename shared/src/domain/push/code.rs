@@ -151,7 +151,7 @@ codes! {
     ChangedSincePlan = "CHANGED_SINCE_PLAN", Conflict, Reread, FailsRow, "The record or the row changed after the plan. Plan again.";
     Drift = "DRIFT", Conflict, Reread, FailsRow, "The shop changed what was written here before. Decide which side holds.";
     Throttled = "THROTTLED", Throttle, AfterWait, KeepsPending, "The shop slows us down. Nothing to do.";
-    CostTooHigh = "COST_TOO_HIGH", Throttle, AfterWait, KeepsPending, "The record is too large for one call and is sent in parts. Nothing to do.";
+    CostTooHigh = "COST_TOO_HIGH", Throttle, AfterFix, FailsRow, "The shop never has the points that this takes, and it cannot be cut further. Send a shorter list in each row.";
     OrderRate = "ORDER_RATE", Throttle, AfterWait, KeepsPending, "A development shop takes five new orders a minute. Nothing to do.";
     VariantDailyLimit = "VARIANT_DAILY_LIMIT", Throttle, NextDay, KeepsPending, "The shop takes no more new variants today. Nothing to do.";
     Http5xx = "HTTP_5XX", Transient, Backoff, KeepsPending, "The shop had a fault. Nothing to do.";

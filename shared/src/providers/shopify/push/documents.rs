@@ -28,6 +28,11 @@ documents! {
     PRODUCT_SET = "productSet", "push_product_set";
     PRODUCT_UPDATE = "productUpdate", "push_product_update";
     PRODUCT_DELETE = "productDelete", "push_product_delete";
+    PUBLISH = "publishablePublish", "push_publish";
+    UNPUBLISH = "publishableUnpublish", "push_unpublish";
+    OPTIONS_CREATE = "productOptionsCreate", "push_options_create";
+    OPTION_UPDATE = "productOptionUpdate", "push_option_update";
+    OPTIONS_DELETE = "productOptionsDelete", "push_options_delete";
     VARIANTS_CREATE = "productVariantsBulkCreate", "push_variants_create";
     VARIANTS_UPDATE = "productVariantsBulkUpdate", "push_variants_update";
     VARIANTS_DELETE = "productVariantsBulkDelete", "push_variants_delete";

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::super::Shopify;
 use super::call::Document;
 use super::documents as doc;
+use super::files::file;
 use super::plan::{list, map, text};
 use crate::domain::push::code::Code;
 use crate::domain::push::ledger::RowError;
@@ -50,6 +51,13 @@ pub(super) struct PageInfo {
     end_cursor: Option<String>,
 }
 
+impl PageInfo {
+    /// Where the next page begins, where there is one.
+    pub(super) fn next(self) -> Option<String> {
+        self.end_cursor.filter(|_| self.has_next_page)
+    }
+}
+
 /// `namespace.key` of the metafields in a list.
 fn keys_of(metafields: Option<&Value>) -> Vec<String> {
     let key = |one: &Value| format!("{}.{}", text(one, "namespace"), text(one, "key"));
@@ -85,9 +93,11 @@ pub(super) fn searched(by: MatchBy) -> Option<&'static str> {
 }
 
 /// What an identifier costs, with what is read of the record.
-fn reading(stream: Stream, input: &Value) -> Points {
+fn reading(stream: Stream, whole: bool, input: &Value) -> Points {
     Points::whole(match stream {
-        Stream::Products if input.get("variants").is_some() => 40,
+        Stream::Products if whole || ["variants", "files"].iter().any(|list| input.get(*list).is_some()) => {
+            40
+        }
         _ => 12,
     })
 }
@@ -122,8 +132,7 @@ impl Shopify {
         for one in sought.identifiers {
             let records = match (searched(one.by), identifier(one, stream)) {
                 (Some(_), _) => searched_for.get(&(one.by, one.value.clone())).cloned().unwrap_or_default(),
-                (None, Some(by)) => match self.by_identifier(access, budget, stream, &by, sought.input).await
-                {
+                (None, Some(by)) => match self.by_identifier(access, budget, stream, &by, sought).await {
                     Ok(record) => record.into_iter().collect(),
                     Err(error) => match no_definition(&error, &by) {
                         Some(error) => return Ok(Found::Unclear(error)),
@@ -159,8 +168,9 @@ impl Shopify {
         budget: &dyn Budget,
         stream: Stream,
         by: &Value,
-        input: &Value,
+        sought: &Sought<'_>,
     ) -> Result<Option<LiveRecord>, ProviderError> {
+        let Sought { input, whole, .. } = *sought;
         let keys = keys_of(input.get("metafields"));
         let mut variables = json!({"by": by, "keys": keys, "metafields": !keys.is_empty()});
         let document: Document = match stream {
@@ -168,20 +178,22 @@ impl Shopify {
                 let variants = list(input.get("variants"));
                 let nested = variants.iter().flat_map(|one| list(one.get("metafields")).to_vec()).collect();
                 let nested = keys_of(Some(&Value::Array(nested)));
-                variables["variants"] = json!(input.get("variants").is_some());
+                variables["variants"] = json!(whole || input.get("variants").is_some());
                 variables["variantMetafields"] = json!(!nested.is_empty());
                 variables["variantKeys"] = json!(nested);
                 variables["collections"] = json!(input.get("collections").is_some());
+                variables["files"] = json!(whole || input.get("files").is_some());
+                variables["publications"] = json!(input.get("publications").is_some());
                 doc::FIND_PRODUCT
             }
             Stream::ProductVariants | Stream::InventoryLevels => doc::FIND_VARIANT,
             Stream::Customers => {
-                variables["addresses"] = json!(input.get("addresses").is_some());
+                variables["addresses"] = json!(whole || input.get("addresses").is_some());
                 doc::FIND_CUSTOMER
             }
             Stream::Orders => doc::FIND_ORDER,
         };
-        let points = reading(stream, input);
+        let points = reading(stream, whole, input);
         let answer: Record = self.ask(access, budget, document, points, &variables).await?;
         let Some(mut record) = answer.record else { return Ok(None) };
         let long = match stream {
@@ -276,11 +288,9 @@ impl Shopify {
             let points = Points::whole(30);
             let page: Page = self.ask(access, budget, document, points, &variables).await?;
             nodes.extend(page.found.nodes);
-            match page.found.page_info {
-                PageInfo { has_next_page: true, end_cursor: Some(cursor) } => {
-                    variables["after"] = json!(cursor)
-                }
-                _ => return Ok(nodes),
+            match page.found.page_info.next() {
+                Some(cursor) => variables["after"] = json!(cursor),
+                None => return Ok(nodes),
             }
         }
         Err(endless())
@@ -328,13 +338,22 @@ fn product(record: &Value) -> LiveRecord {
     );
     values.insert("giftCard".to_owned(), record["isGiftCard"].clone());
     values.insert("category".to_owned(), record["category"]["id"].clone());
-    let option = |one: &Value| json!({"name": one["name"], "values": one["optionValues"]});
+    let option = |one: &Value| json!({"id": one["id"], "name": one["name"], "values": one["optionValues"]});
     let options: Vec<Value> = list(record.get("options")).iter().map(option).collect();
     values.insert("productOptions".to_owned(), Value::Array(options));
     nodes(&mut values, record, "metafields");
     if let Some(collections) = record.get("collections") {
         let ids = list(collections.get("nodes")).iter().map(|one| one["id"].clone()).collect();
         values.insert("collections".to_owned(), Value::Array(ids));
+    }
+    // Where there are more than one page of them they are not all known, and the list is left alone.
+    if let Some(media) = record.get("media").filter(|media| media["pageInfo"]["hasNextPage"] != true) {
+        let files = list(media.get("nodes")).iter().map(file).collect();
+        values.insert("files".to_owned(), Value::Array(files));
+    }
+    if let Some(channels) = record.get("resourcePublicationsV2") {
+        let ids = list(channels.get("nodes")).iter().map(|one| one["publication"]["id"].clone());
+        values.insert("publications".to_owned(), ids.collect());
     }
     if let Some(variants) = record.get("variants") {
         let one = |node: &Value| {

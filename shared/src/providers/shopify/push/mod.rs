@@ -7,11 +7,14 @@ mod compare;
 mod customers;
 mod destination;
 mod documents;
+mod files;
 mod find;
 mod fulfill;
 mod orders;
 mod plan;
+mod product_lists;
 mod products;
+mod split;
 mod stock;
 mod take_back;
 mod write;
@@ -56,6 +59,9 @@ const CANCEL_REASONS: [&str; 6] = ["CUSTOMER", "DECLINED", "FRAUD", "INVENTORY",
 /// What a push does beyond making and changing records by their inputs: each has a call of its own, and where it has
 /// consequences outside of the shop, an option that allows it.
 fn beyond(objects: &mut BTreeMap<String, Object>) {
+    let channel = Kind::Scalar(Scalar::Id("gid://shopify/Publication/".to_owned()));
+    let product = objects.entry("ProductSetInput".to_owned()).or_default();
+    product.fields.insert("publications".to_owned(), Field { kind: channel, list: true, required: false });
     let mut add = |object: &str, names: &[&str], kind: Kind| {
         let object = objects.entry(object.to_owned()).or_default();
         for name in names {

@@ -88,9 +88,20 @@ impl<'a> Plan<'a> {
         self.how.lists.get(list).copied().unwrap_or_default()
     }
 
-    /// Whether a value stays because there is one.
-    pub(super) fn keeps(&self, path: &str, before: &Value) -> bool {
-        self.how.writes.get(path) == Some(&Write::IfEmpty) && !is_empty(before)
+    /// How a field is written; the elements of a list as the mapping says of the list.
+    fn written(&self, path: &str) -> Write {
+        let named = |path: &str| self.how.writes.get(path).copied();
+        let of_list = || named(&format!("{}[]", path.split_once('[')?.0));
+        named(path).or_else(of_list).unwrap_or_default()
+    }
+
+    /// Whether a value is written over what is there.
+    fn overwrites(&self, path: &str, same: bool, before: &Value) -> bool {
+        match self.written(path) {
+            Write::Always => !(same && is_empty(before)),
+            Write::IfChanged => !same,
+            Write::IfEmpty => !same && is_empty(before),
+        }
     }
 
     /// Everything that a new record is made of, as a diff.
@@ -125,9 +136,14 @@ impl<'a> Plan<'a> {
                     let whole = WHOLE.contains(&name.as_str());
                     changed.insert(name.clone(), if whole { after.clone() } else { Value::Object(nested) });
                 }
-            } else if !same(name, after, before) && !self.keeps(&path, before) {
-                self.differs(path, (!before.is_null()).then(|| before.clone()), Some(after.clone()));
-                changed.insert(name.clone(), after.clone());
+            } else {
+                let same = same(name, after, before);
+                if self.overwrites(&path, same, before) {
+                    // What is written although it is there already is told as what it stays.
+                    let told = if same { before } else { after };
+                    self.differs(path, (!before.is_null()).then(|| before.clone()), Some(told.clone()));
+                    changed.insert(name.clone(), after.clone());
+                }
             }
         }
         changed
@@ -141,7 +157,7 @@ impl<'a> Plan<'a> {
             let lower = |tag: &Value| tag.as_str().unwrap_or_default().trim().to_lowercase();
             tags.iter().any(|one| lower(one) == lower(tag))
         };
-        if self.keeps("tags[]", live.get("tags").unwrap_or(&Value::Null)) {
+        if self.written("tags[]") == Write::IfEmpty && !there.is_empty() {
             return;
         }
         let policy = self.policy("tags");
@@ -199,12 +215,10 @@ impl<'a> Plan<'a> {
             }
             let old = before.as_ref().and_then(Value::as_str);
             let new = text(one, "value");
-            let stays = match old {
-                Some(old) => same_metafield(text(one, "type"), old, new) || self.keeps(&named, &json!(old)),
-                None => false,
-            };
-            if !stays {
-                self.differs(path, before, Some(json!(new)));
+            let same = old.is_some_and(|old| same_metafield(text(one, "type"), old, new));
+            if self.overwrites(&named, same, before.as_ref().unwrap_or(&Value::Null)) {
+                let told = if same { before.clone() } else { Some(json!(new)) };
+                self.differs(path, before, told);
                 let kind = text(one, "type");
                 set.push(json!({"namespace": namespace, "key": key, "type": kind, "value": new}));
             }

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::documents as doc;
-use super::plan::{Plan, list, map, text};
+use super::files::files;
+use super::plan::{NEW, Plan, list, map, text};
+use super::product_lists::{collections, in_channels, options, publications};
 use crate::domain::push::code::Code;
 use crate::domain::push::document::ListPolicy;
 use crate::domain::push::row::Identifier;
@@ -46,7 +48,7 @@ pub(super) fn made_by(identifiers: &[Identifier]) -> Value {
 }
 
 /// What options a product has, by the values of its variants.
-fn options_of(variants: &[Value]) -> Vec<Value> {
+pub(super) fn options_of(variants: &[Value]) -> Vec<Value> {
     let mut options: Vec<(String, Vec<Value>)> = Vec::new();
     for choice in variants.iter().flat_map(|variant| list(variant.get("optionValues"))) {
         let (name, value) = (text(choice, "optionName"), json!({"name": choice["name"]}));
@@ -70,6 +72,7 @@ pub(super) fn create(plan: &mut Plan<'_>, input: &Map<String, Value>, identifier
         sent.insert("handle".to_owned(), handle.clone());
     }
     plan.all_new(&sent);
+    let channels = sent.remove("publications");
     if let Some(Value::Array(variants)) = sent.get_mut("variants") {
         for variant in variants.iter_mut().filter(|variant| list(variant.get("optionValues")).is_empty()) {
             variant["optionValues"] = json!([{"optionName": "Title", "name": "Default Title"}]);
@@ -84,12 +87,25 @@ pub(super) fn create(plan: &mut Plan<'_>, input: &Map<String, Value>, identifier
         + 0.4 * count("metafields") as f64
         + 1.9 * count("files") as f64;
     plan.call(doc::PRODUCT_SET, points, json!({"identifier": identifier, "input": sent}));
+    let channels = list(channels.as_ref());
+    if !channels.is_empty() {
+        plan.call(doc::PUBLISH, 10.0, json!({"id": NEW, "input": in_channels(channels)}));
+    }
 }
 
 /// Plans changes of a product that exists.
 pub(super) fn update(plan: &mut Plan<'_>, input: &Map<String, Value>, live: &LiveRecord) {
     let there = &live.values;
-    let handled = ["tags", "metafields", "variants", "productOptions", "collections", "redirectNewHandle"];
+    let handled = [
+        "tags",
+        "metafields",
+        "variants",
+        "productOptions",
+        "collections",
+        "files",
+        "publications",
+        "redirectNewHandle",
+    ];
     let mut changed = plan.fields("", input, there, &handled);
     if changed.contains_key("handle")
         && let Some(redirect) = input.get("redirectNewHandle")
@@ -97,58 +113,22 @@ pub(super) fn update(plan: &mut Plan<'_>, input: &Map<String, Value>, live: &Liv
         changed.insert("redirectNewHandle".to_owned(), redirect.clone());
     }
     collections(plan, input, there, &mut changed);
-    if !changed.is_empty() {
+    let media = files(plan, &live.id, input, there);
+    if !changed.is_empty() || !media.is_empty() {
         changed.insert("id".to_owned(), json!(live.id));
-        plan.call(doc::PRODUCT_UPDATE, 10.0, json!({"product": changed}));
-    }
-    for option in list(input.get("productOptions")) {
-        let known = list(there.get("productOptions")).iter().find(|one| one["name"] == option["name"]);
-        let values = known.map(|known| list(known.get("values"))).unwrap_or_default();
-        if known.is_none() || list(option.get("values")).iter().any(|value| !values.contains(value)) {
-            plan.unsupported(
-                "productOptions[]",
-                "options are made with a new product or by its new variants",
-            );
+        let mut variables = json!({"product": changed});
+        if !media.is_empty() {
+            variables["media"] = Value::Array(media);
         }
+        plan.call(doc::PRODUCT_UPDATE, 10.0, variables);
     }
+    options(plan, &live.id, input, there);
+    publications(plan, &live.id, input.get("publications"), there);
     plan.tags(&live.id, input.get("tags"), there);
     let (set, gone) = plan.metafields("", input.get("metafields"), there.get("metafields"));
     plan.write_metafields(&live.id, &set, &gone);
     if let Some(wanted) = input.get("variants") {
         variants(plan, &live.id, list(Some(wanted)), list(there.get("variants")));
-    }
-}
-
-fn collections(
-    plan: &mut Plan<'_>,
-    input: &Map<String, Value>,
-    there: &Map<String, Value>,
-    changed: &mut Map<String, Value>,
-) {
-    let Some(wanted) = input.get("collections") else { return };
-    let (wanted, there) = (list(Some(wanted)), list(there.get("collections")));
-    let policy = plan.policy("collections");
-    let join: Vec<Value> = match policy {
-        ListPolicy::Remove => Vec::new(),
-        _ => wanted.iter().filter(|id| !there.contains(id)).cloned().collect(),
-    };
-    let leave: Vec<Value> = match policy {
-        ListPolicy::Remove => there.iter().filter(|id| wanted.contains(id)).cloned().collect(),
-        ListPolicy::Replace => there.iter().filter(|id| !wanted.contains(id)).cloned().collect(),
-        ListPolicy::Merge | ListPolicy::Add => Vec::new(),
-    };
-    let path = |id: &Value| format!("collections[{}]", id.as_str().unwrap_or_default());
-    for id in &join {
-        plan.differs(path(id), None, Some(id.clone()));
-    }
-    for id in &leave {
-        plan.differs(path(id), Some(id.clone()), None);
-    }
-    if !join.is_empty() {
-        changed.insert("collectionsToJoin".to_owned(), Value::Array(join));
-    }
-    if !leave.is_empty() {
-        changed.insert("collectionsToLeave".to_owned(), Value::Array(leave));
     }
 }
 
@@ -269,10 +249,12 @@ fn variants(plan: &mut Plan<'_>, product: &str, wanted: &[Value], there: &[Value
             }
             None => {
                 plan.differs(base, None, Some(one.clone()));
-                let mut fresh = granular(one);
-                fresh.remove("position");
-                stocked(&mut fresh);
-                create.push(Value::Object(fresh));
+                if one.get("file").is_some() {
+                    let why =
+                        "the file of a variant is set with a new product and cannot be set by a push later";
+                    plan.unsupported("variants[].file", why);
+                }
+                create.push(fresh_variant(one));
             }
         }
     }
@@ -286,6 +268,15 @@ fn variants(plan: &mut Plan<'_>, product: &str, wanted: &[Value], there: &[Value
     for (id, metafields) in gone {
         plan.write_metafields(&id, &[], &metafields);
     }
+}
+
+/// A new variant, as the granular call takes it.
+pub(super) fn fresh_variant(variant: &Value) -> Value {
+    let mut fresh = granular(variant);
+    fresh.remove("position");
+    fresh.remove("file");
+    stocked(&mut fresh);
+    Value::Object(fresh)
 }
 
 /// Stock of a new variant, as the granular call takes it.

@@ -1,11 +1,14 @@
 //! Giving back what a push changed: only where the record still has what was written.
 
+mod made;
+
 use serde_json::{Map, Value, json};
 
 use super::compare::{covers, is_empty, same, same_metafield};
 use super::documents as doc;
 use super::plan::{Plan, list, map, text};
-use super::{customers, orders, products};
+use super::product_lists::same_name;
+use super::{files, product_lists, products};
 use crate::domain::push::code::Code;
 use crate::domain::push::ledger::RowError;
 use crate::domain::push::target::Stream;
@@ -80,53 +83,11 @@ const CHANGED: &str = "the shop has something else by now than what was written"
 
 /// Plans the way back.
 pub(super) fn take_back(stream: Stream, created: bool, diff: &[FieldChange], live: &LiveRecord) -> TakenBack {
-    let taken = if created { undo_creation(stream, diff, live) } else { undo_changes(stream, diff, live) };
+    let taken = if created { made::undo(stream, diff, live) } else { undo_changes(stream, diff, live) };
     match taken {
         Ok(writing) => TakenBack::Writing(writing),
         Err(errors) => TakenBack::Drift(errors),
     }
-}
-
-/// A record that the push made goes, unless it was changed since.
-fn undo_creation(stream: Stream, diff: &[FieldChange], live: &LiveRecord) -> Result<Writing, Vec<RowError>> {
-    let how = How::default();
-    let mut again = Plan::new(&how);
-    let made: Map<String, Value> =
-        diff.iter().filter_map(|change| Some((change.path.clone(), change.after.clone()?))).collect();
-    // What cannot be compared is not held against the way back; what differs is.
-    match stream {
-        Stream::Products => {
-            let known = made.into_iter().filter(|(name, _)| live.values.contains_key(name)).collect();
-            products::update(&mut again, &known, live);
-        }
-        Stream::Customers => {
-            let known = made.into_iter().filter(|(name, _)| live.values.contains_key(name)).collect();
-            customers::update(&mut again, &known, live);
-        }
-        Stream::Orders => {
-            let known = made.into_iter().filter(|(name, _)| live.values.contains_key(name));
-            orders::update(&mut again, &known.filter(|(name, _)| name != "financialStatus").collect(), live);
-        }
-        Stream::ProductVariants | Stream::InventoryLevels => {}
-    }
-    if !again.diff.is_empty() {
-        return Err(again.diff.iter().map(|change| drift(&change.path, CHANGED)).collect());
-    }
-    again.done()?;
-    let mut plan = Plan::new(&how);
-    plan.diff = diff
-        .iter()
-        .map(|change| FieldChange { path: change.path.clone(), before: change.after.clone(), after: None })
-        .collect();
-    match stream {
-        Stream::Products => plan.call(doc::PRODUCT_DELETE, 10.0, json!({"input": {"id": live.id}})),
-        Stream::Customers => plan.call(doc::CUSTOMER_DELETE, 10.0, json!({"input": {"id": live.id}})),
-        Stream::Orders => plan.call(doc::ORDER_DELETE, 10.0, json!({"orderId": live.id})),
-        Stream::ProductVariants | Stream::InventoryLevels => {
-            plan.refuse(Code::Bug, "", "a push makes no such record");
-        }
-    }
-    plan.done()
 }
 
 /// What is given back of a record, gathered so that each call is made once.
@@ -144,6 +105,13 @@ struct Back {
     addresses_gone: Vec<Value>,
     addresses_new: Vec<Value>,
     exemptions: Option<Vec<Value>>,
+    channels_joined: Vec<Value>,
+    channels_left: Vec<Value>,
+    /// Values that go, by the id of their option.
+    values_gone: Vec<(Value, Value)>,
+    options_gone: Vec<Value>,
+    /// The whole list of files.
+    files: Option<Vec<Value>>,
 }
 
 fn undo_changes(stream: Stream, diff: &[FieldChange], live: &LiveRecord) -> Result<Writing, Vec<RowError>> {
@@ -249,7 +217,7 @@ fn element(
 ) -> Result<bool, &'static str> {
     let there = list(live.values.get(name));
     match name {
-        "tags" | "collections" | "taxExemptions" => {
+        "tags" | "collections" | "publications" | "taxExemptions" => {
             let wanted = if is_empty(before) { after } else { before };
             let has = there.contains(wanted);
             let goes = is_empty(before);
@@ -273,13 +241,17 @@ fn element(
                 }
                 return Ok(true);
             }
-            if goes {
-                back.tags_removed.push(wanted.clone())
-            } else {
-                back.tags_added.push(wanted.clone())
-            }
+            let list = match (name, goes) {
+                ("publications", true) => &mut back.channels_left,
+                ("publications", false) => &mut back.channels_joined,
+                (_, true) => &mut back.tags_removed,
+                (_, false) => &mut back.tags_added,
+            };
+            list.push(wanted.clone());
             Ok(true)
         }
+        "files" => file(key, field, (before, after), there, back),
+        "productOptions" => option(key, field, there, back),
         "variants" => {
             let known = there.iter().find(|one| products::label(one) == key);
             match (known, field) {
@@ -356,6 +328,55 @@ fn element(
     }
 }
 
+/// Files are given back as a whole list: those that joined leave it, those that left are put back into it.
+fn file(
+    key: &str,
+    field: &str,
+    (before, after): (&Value, &Value),
+    there: &[Value],
+    back: &mut Back,
+) -> Result<bool, &'static str> {
+    let bare = |one: &Value| json!({"id": one["id"]});
+    let known = there.iter().find(|one| files::label(one) == format!("files[{key}]"));
+    let all = back.files.get_or_insert_with(|| there.iter().map(bare).collect());
+    let place = known.and_then(|known| all.iter().position(|one| one["id"] == known["id"]));
+    match (known.zip(place), field) {
+        (Some((known, place)), "alt") => {
+            if same(field, &known["alt"], before) {
+                return Ok(false);
+            }
+            if !same(field, &known["alt"], after) {
+                return Err(CHANGED);
+            }
+            all[place]["alt"] = before.clone();
+        }
+        (None, "alt") => return Err("the file is gone"),
+        (Some((_, place)), _) if is_empty(before) => {
+            all.remove(place);
+        }
+        (None, _) if !is_empty(before) => all.push(bare(before)),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// An option that joined goes again where it has one value, and a value where no variant has it; else the shop refuses.
+fn option(key: &str, field: &str, there: &[Value], back: &mut Back) -> Result<bool, &'static str> {
+    let Some(known) = there.iter().find(|one| same_name(text(one, "name"), key)) else { return Ok(false) };
+    let values = list(known.get("values"));
+    if field.is_empty() {
+        if values.len() > 1 {
+            return Err("an option with more than one value stays with its variants");
+        }
+        back.options_gone.push(known["id"].clone());
+        return Ok(true);
+    }
+    let name = field.strip_prefix("values[").and_then(|name| name.strip_suffix(']')).unwrap_or_default();
+    let Some(value) = values.iter().find(|one| same_name(text(one, "name"), name)) else { return Ok(false) };
+    back.values_gone.push((known["id"].clone(), value["id"].clone()));
+    Ok(true)
+}
+
 fn calls(plan: &mut Plan<'_>, stream: Stream, live: &LiveRecord, back: Back) {
     let mut fields = back.fields;
     if let Some(exemptions) = back.exemptions {
@@ -388,6 +409,22 @@ fn calls(plan: &mut Plan<'_>, stream: Stream, live: &LiveRecord, back: Back) {
     }
     let variants: Vec<Value> = back.variants.into_iter().map(Value::Object).collect();
     products::write_variants(plan, &live.id, &variants, &[], &back.variants_gone);
+    for (option, value) in back.values_gone {
+        let variables = json!({"productId": live.id, "option": {"id": option}, "remove": [value]});
+        plan.call(doc::OPTION_UPDATE, 10.0, variables);
+    }
+    if !back.options_gone.is_empty() {
+        plan.call(doc::OPTIONS_DELETE, 10.0, json!({"productId": live.id, "options": back.options_gone}));
+    }
+    if let Some(files) = back.files {
+        files::set_files(plan, &live.id, &files);
+    }
+    for (document, ids) in [(doc::PUBLISH, back.channels_joined), (doc::UNPUBLISH, back.channels_left)] {
+        if !ids.is_empty() {
+            let variables = json!({"id": live.id, "input": product_lists::in_channels(&ids)});
+            plan.call(document, 10.0, variables);
+        }
+    }
     for (id, address) in back.addresses {
         let variables = json!({"customerId": live.id, "addressId": id, "address": address});
         plan.call(doc::ADDRESS_UPDATE, 10.0, variables);

@@ -8,6 +8,7 @@ use super::super::Shopify;
 use super::call::{Document, Mutated, UserError};
 use super::documents as doc;
 use super::plan::{NEW, list, text};
+use super::split::{smaller, too_costly};
 use crate::domain::push::code::Code;
 use crate::domain::push::ledger::RowError;
 use crate::domain::push::throttle::Points;
@@ -140,9 +141,6 @@ fn later(error: &ProviderError) -> Stopped {
         ProviderError::Throttled { retry_after } => {
             after(Code::Throttled, error.to_string(), retry_after.unwrap_or(Duration::from_secs(1)))
         }
-        ProviderError::Refused { code } if code == "MAX_COST_EXCEEDED" => {
-            Stopped::Refused(vec![RowError::refused(Some(code), "the call is too large for the shop")])
-        }
         ProviderError::Refused { code } if code == Code::ProtectedDataDenied.as_str() => {
             after(Code::ProtectedDataDenied, error.to_string(), Duration::ZERO)
         }
@@ -201,6 +199,46 @@ impl Shopify {
         Ok(Called::Refused(done.errors))
     }
 
+    /// Makes one call of a writing, or tells in which two smaller ones it may be made. An error only where nothing of the
+    /// writing was carried out.
+    async fn carry_out_one(
+        &self,
+        access: &ShopAccess,
+        budget: &dyn Budget,
+        document: Document,
+        mut variables: Value,
+        written: &mut Written,
+    ) -> Result<Option<[(Document, Value); 2]>, ProviderError> {
+        if let Some(id) = &written.id {
+            put_id(&mut variables, id);
+        }
+        let points = formula(document, &variables);
+        let called = if document.name == doc::FULFILL.name {
+            self.fulfill(access, budget, &mut variables, written).await
+        } else {
+            self.carry_out(access, budget, document, points, &variables, written).await
+        };
+        match called {
+            Ok(Called::Made(id)) => written.id = written.id.take().or(id),
+            Ok(Called::Refused(errors)) => {
+                let errors = errors.iter().map(|error| row_error(error, &variables)).collect();
+                written.stopped = Some(Stopped::Refused(errors));
+            }
+            Ok(Called::Stopped) => {}
+            Err(ProviderError::Refused { code }) if too_costly(&code) => {
+                let two = smaller(document, &variables);
+                if two.is_none() {
+                    let why = format!("{} takes more points than the shop ever has at once", document.name);
+                    written.stopped = Some(Stopped::Refused(vec![RowError::ours(Code::CostTooHigh, why)]));
+                }
+                return Ok(two);
+            }
+            Err(error) if written.calls.is_empty() => return Err(error),
+            Err(error) => written.stopped = Some(later(&error)),
+        }
+        Ok(None)
+    }
+
     pub(super) async fn carry_out_all(
         &self,
         access: &ShopAccess,
@@ -214,25 +252,13 @@ impl Shopify {
                 written.stopped = Some(Stopped::Refused(vec![error]));
                 break;
             };
-            let mut variables = call.variables.clone();
-            if let Some(id) = &written.id {
-                put_id(&mut variables, id);
-            }
-            let points = formula(document, &variables);
-            let called = if document.name == doc::FULFILL.name {
-                self.fulfill(access, budget, &mut variables, &mut written).await
-            } else {
-                self.carry_out(access, budget, document, points, &variables, &mut written).await
-            };
-            match called {
-                Ok(Called::Made(id)) => written.id = written.id.take().or(id),
-                Ok(Called::Refused(errors)) => {
-                    let errors = errors.iter().map(|error| row_error(error, &variables)).collect();
-                    written.stopped = Some(Stopped::Refused(errors));
+            let mut parts = vec![(document, call.variables.clone())];
+            while let Some((document, variables)) = parts.pop().filter(|_| written.stopped.is_none()) {
+                if let Some(two) =
+                    self.carry_out_one(access, budget, document, variables, &mut written).await?
+                {
+                    parts.extend(two.into_iter().rev());
                 }
-                Ok(Called::Stopped) => {}
-                Err(error) if written.calls.is_empty() => return Err(error),
-                Err(error) => written.stopped = Some(later(&error)),
             }
             if written.stopped.is_some() {
                 break;
@@ -256,7 +282,10 @@ fn formula(document: Document, variables: &Value) -> Points {
         "productSet" => {
             0.2 * count(&input, "variants") + 0.4 * count(&input, "metafields") + 1.9 * count(&input, "files")
         }
-        _ => 0.2 * (count(variables, "variants") + count(variables, "variantsIds")),
+        _ => {
+            0.2 * (count(variables, "variants") + count(variables, "variantsIds"))
+                + 1.9 * count(variables, "media")
+        }
     };
     Points::read(10.0 + more).unwrap_or_default()
 }
