@@ -123,6 +123,8 @@ impl World {
             destination: Arc::new(FakeDestination {
                 front: Shopify::new(),
                 definitions,
+                places: ["Depot", "Shop"].map(str::to_owned).into(),
+                shop: self.shop.clone(),
                 faults: self.faults.clone(),
             }),
             mappings: self.mappings.clone(),
@@ -192,6 +194,10 @@ async fn a_check_names_what_each_stream_lacks() {
     assert_eq!(missing("inventory_levels"), (json!(true), json!([])));
     assert_eq!(missing("products"), (json!(false), json!(["write_products"])));
     assert_eq!(missing("orders"), (json!(false), json!(["write_orders"])));
+    assert_eq!((&check["points_spent"], &check["bucket"]["restored_a_second"]), (&json!(3), &json!(2)));
+    let orders = check["streams"].as_array().unwrap().iter().find(|each| each["stream"] == "orders").unwrap();
+    let sending = orders["opt_ins"].as_array().unwrap().iter().find(|one| one["name"] == "allowFulfilled");
+    assert_eq!(sending.unwrap()["missing_scopes"], json!(["write_merchant_managed_fulfillment_orders"]));
 
     let world = World::new(WRITING).await;
     assert_eq!(body(&world.ask("one", "POST", "/check", "", None).await)["ok"], true);
@@ -214,6 +220,11 @@ async fn what_can_be_filled_is_told_with_the_shops_own_metafields() {
         "multi_line_text_field"
     );
     assert_eq!(schema["properties"]["variants"]["items"]["required"], json!(["optionValues"]));
+
+    let world = World::new(WRITING).await;
+    let streams = body(&world.ask("one", "POST", "/discover", "", None).await)["streams"].clone();
+    let levels = streams.as_array().unwrap().iter().find(|each| each["name"] == "inventory_levels").unwrap();
+    assert_eq!(levels["json_schema"]["properties"]["location"]["enum"], json!(["Depot", "Shop"]));
 }
 
 #[tokio::test]

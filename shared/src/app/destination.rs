@@ -15,8 +15,10 @@ use crate::domain::push::code::Code;
 use crate::domain::push::document::MappingProblem;
 use crate::domain::push::mapping::Mapping;
 use crate::domain::push::saved::SavedMapping;
-use crate::domain::push::shown;
+use crate::domain::push::shown::{self, Known};
 use crate::domain::push::target::{Definitions, Stream};
+use crate::domain::push::throttle::Points;
+use crate::domain::scopes::Scopes;
 use crate::ports::PortError;
 use crate::ports::destination::{Destination, MappingStore};
 
@@ -55,6 +57,10 @@ pub struct DestinationCheck {
     pub shop: ShownShop,
     /// The version of the platform's API that rows are checked against.
     pub api_version: &'static str,
+    /// What this check cost of the shop's points, where the shop counts them.
+    pub points_spent: Option<u64>,
+    /// What the shop has for calls, where it counts them.
+    pub bucket: Option<ShownBucket>,
     /// What the shop grants us, as it says now.
     pub scopes: Vec<String>,
     /// What that allows.
@@ -71,6 +77,36 @@ pub struct StreamAccess {
     pub ready: bool,
     /// The scopes that it lacks.
     pub missing_scopes: Vec<String>,
+    /// What it does beyond filling records, where a mapping allows it.
+    pub opt_ins: Vec<OptInAccess>,
+}
+
+/// Whether something can be done that a mapping may allow.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OptInAccess {
+    /// The option of the mapping, or the field.
+    pub name: &'static str,
+    /// Whether it can.
+    pub ready: bool,
+    /// The scopes that it lacks.
+    pub missing_scopes: Vec<String>,
+}
+
+/// What the shop has for calls, in points; parts of one are rounded up.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownBucket {
+    /// The most it holds.
+    pub maximum: u64,
+    /// What it holds.
+    pub available: u64,
+    /// What comes in each second.
+    pub restored_a_second: u64,
+}
+
+fn whole(points: Points) -> u64 {
+    points.thousandths().div_ceil(1000)
 }
 
 /// What can be filled.
@@ -145,13 +181,20 @@ impl Destinations {
     #[tracing::instrument(skip_all, fields(store.id = %store, provider = %provider))]
     pub async fn check(&self, store: &StoreId, provider: ProviderId) -> Result<DestinationCheck, AppError> {
         let (connector, mut shop) = self.access.shop_access(store, provider).await?;
-        let connect = &self.access.connect;
-        let inspect = async |shop: &_| connect.inspect(shop).await;
-        let profile = self.access.ask::<_, AppError>(&connector, &mut shop, inspect).await?;
+        let look = async |shop: &_| self.destination.look(shop).await;
+        let looked = self.access.ask::<_, AppError>(&connector, &mut shop, look).await?;
+        let profile = looked.profile;
+        let lacking = |scopes: &Scopes| -> Vec<String> {
+            profile.scopes.lacking(scopes).iter().map(str::to_owned).collect()
+        };
         let streams = Stream::ALL.map(|stream| {
-            let missing = profile.scopes.lacking(&self.destination.scopes_of(stream));
-            let missing_scopes: Vec<String> = missing.iter().map(str::to_owned).collect();
-            StreamAccess { stream, ready: missing_scopes.is_empty(), missing_scopes }
+            let missing_scopes = lacking(&self.destination.scopes_of(stream));
+            let opt_ins = self.destination.opt_ins(stream).into_iter().map(|opt_in| {
+                let missing_scopes = lacking(&opt_in.scopes);
+                OptInAccess { name: opt_in.name, ready: missing_scopes.is_empty(), missing_scopes }
+            });
+            let opt_ins = opt_ins.collect();
+            StreamAccess { stream, ready: missing_scopes.is_empty(), missing_scopes, opt_ins }
         });
         Ok(DestinationCheck {
             ok: streams.iter().all(|stream| stream.ready),
@@ -164,12 +207,18 @@ impl Destinations {
                 plan: profile.plan,
             },
             api_version: self.destination.api_version(),
+            points_spent: looked.points.map(whole),
+            bucket: looked.bucket.map(|bucket| ShownBucket {
+                maximum: whole(bucket.maximum),
+                available: whole(bucket.available),
+                restored_a_second: whole(bucket.restore_rate),
+            }),
             scopes: profile.scopes.iter().map(str::to_owned).collect(),
             streams: streams.into(),
         })
     }
 
-    /// What can be filled, with the metafields that the shop has defined.
+    /// What can be filled, with the metafields that the shop has defined and the places that it has.
     #[tracing::instrument(skip_all, fields(store.id = %store, provider = %provider))]
     pub async fn discover(&self, store: &StoreId, provider: ProviderId) -> Result<Discovered, AppError> {
         let (connector, _) = self.access.shop_access(store, provider).await?;
@@ -178,7 +227,9 @@ impl Destinations {
         for name in Stream::ALL {
             if granted.lacking(&self.destination.scopes_of(name)).is_empty() {
                 let definitions = self.definitions(store, provider, name).await?;
-                let json_schema = shown::schema(name, self.destination.targets(), &definitions);
+                let places = self.places(store, provider, name).await?;
+                let known = Known { definitions, places };
+                let json_schema = shown::schema(name, self.destination.targets(), &known);
                 streams.push(DiscoveredStream { name, json_schema });
             }
         }
@@ -198,6 +249,21 @@ impl Destinations {
         let (connector, mut shop) = self.access.shop_access(store, provider).await?;
         let definitions = async |shop: &_| self.destination.definitions(shop, stream).await;
         self.access.ask(&connector, &mut shop, definitions).await
+    }
+
+    /// The names of the shop's places, for the stream whose rows name them.
+    async fn places(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        stream: Stream,
+    ) -> Result<BTreeSet<String>, AppError> {
+        if stream != Stream::InventoryLevels {
+            return Ok(BTreeSet::new());
+        }
+        let (connector, mut shop) = self.access.shop_access(store, provider).await?;
+        let places = async |shop: &_| self.destination.places(shop).await;
+        self.access.ask(&connector, &mut shop, places).await
     }
 
     /// Everything that is wrong with a mapping.

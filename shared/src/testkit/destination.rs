@@ -1,7 +1,7 @@
 //! Mappings in memory, and a destination whose shop has the metafields that a test gives it.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -10,10 +10,11 @@ use super::faults::Faults;
 use crate::domain::ids::{ProviderId, StoreId};
 use crate::domain::push::saved::SavedMapping;
 use crate::domain::push::target::{Definitions, Stream, Targets};
+use crate::domain::push::throttle::{Points, Status};
 use crate::domain::scopes::Scopes;
 use crate::ports::PortError;
-use crate::ports::destination::{Destination, MappingStore};
-use crate::ports::provider::{ProviderError, ShopAccess};
+use crate::ports::destination::{Destination, Looked, MappingStore, OptIn};
+use crate::ports::provider::{Connect, ProviderError, ShopAccess};
 
 type Key = (StoreId, ProviderId, Stream, u32);
 
@@ -87,6 +88,10 @@ pub struct FakeDestination<D> {
     pub front: D,
     /// The metafields.
     pub definitions: Definitions,
+    /// The names of its places.
+    pub places: BTreeSet<String>,
+    /// The shop.
+    pub shop: Arc<dyn Connect>,
     /// Lost answers and the like.
     pub faults: Faults,
 }
@@ -107,6 +112,20 @@ impl<D: Destination> Destination for FakeDestination<D> {
 
     fn scopes_of(&self, stream: Stream) -> Scopes {
         self.front.scopes_of(stream)
+    }
+
+    fn opt_ins(&self, stream: Stream) -> Vec<OptIn> {
+        self.front.opt_ins(stream)
+    }
+
+    async fn look(&self, access: &ShopAccess) -> Result<Looked, ProviderError> {
+        let profile = self.shop.inspect(access).await?;
+        Ok(Looked { profile, points: Some(Points::whole(3)), bucket: Some(Status::UNKNOWN) })
+    }
+
+    async fn places(&self, _: &ShopAccess) -> Result<BTreeSet<String>, ProviderError> {
+        let lost = || ProviderError::Unavailable { source: None };
+        self.faults.run("destination.places", lost, || Ok(self.places.clone())).await
     }
 
     async fn definitions(&self, _: &ShopAccess, _: Stream) -> Result<Definitions, ProviderError> {

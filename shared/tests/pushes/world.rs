@@ -92,6 +92,8 @@ impl World {
             destination: Arc::new(FakeDestination {
                 front: Shopify::new(),
                 definitions,
+                places: ["Depot", "Shop"].map(str::to_owned).into(),
+                shop: shop.clone(),
                 faults: faults.clone(),
             }),
             writer: Arc::new(writer.clone()),

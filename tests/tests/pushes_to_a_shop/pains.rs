@@ -233,3 +233,23 @@ async fn pain_10_a_field_of_the_merchants_own_is_discovered_mapped_and_written()
     assert_eq!(counts(&run), [2, 0, 0, 0, 0, 0], "{:#?}", store.lines(&run));
     assert_eq!(store.world.rows("products").await[0]["metafields"]["specs.weight_kg"], "1.25");
 }
+
+#[tokio::test]
+async fn asking_costs_next_to_nothing_and_tells_what_the_shop_has() {
+    let store = Store::of("demo").await;
+    let before = store.world.mutations().await;
+    let check = store.check().await;
+    let spent = check.points_spent.unwrap();
+    assert!((1..=5).contains(&spent), "{spent}");
+    let bucket = check.bucket.unwrap();
+    assert_eq!((bucket.maximum, bucket.available, bucket.restored_a_second), (20_000, 20_000 - spent, 1_000));
+    assert_eq!(store.world.mutations().await, before);
+    let discovered = store.discover().await;
+    let levels = discovered.streams.iter().find(|stream| stream.name == Stream::InventoryLevels).unwrap();
+    let places = &levels.json_schema["properties"]["location"]["enum"];
+    assert_eq!(
+        *places,
+        json!(["Kontor Speicherstadt", "Laden", "PacketPort"]),
+        "those that are open, each name once"
+    );
+}

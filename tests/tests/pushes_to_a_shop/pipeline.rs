@@ -11,7 +11,7 @@ use reqwest::{Client, Proxy};
 use serde_json::{Value, json};
 use shared::app::access::Access;
 use shared::app::audit::Actor;
-use shared::app::destination::{Destinations, Discovered, Proposed, ShownMapping};
+use shared::app::destination::{DestinationCheck, Destinations, Discovered, Proposed, ShownMapping};
 use shared::app::import::Disposition;
 use shared::app::push::Pushes;
 use shared::app::push::requests::{Mode, Submitted};
@@ -222,6 +222,11 @@ impl Store {
     /// What can be filled.
     pub async fn discover(&self) -> Discovered {
         self.destinations.discover(&self.id, PROVIDER).await.unwrap()
+    }
+
+    /// What the shop says of itself.
+    pub async fn check(&self) -> DestinationCheck {
+        self.destinations.check(&self.id, PROVIDER).await.unwrap()
     }
 
     /// Saves a mapping as a merchant does, after it was found to be right.

@@ -1,5 +1,7 @@
 //! What a stream may be filled with, as JSON Schema: data tools build their lists of fields from it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::target::{Definitions, Kind, Scalar, Stream, Targets};
@@ -7,29 +9,49 @@ use super::target::{Definitions, Kind, Scalar, Stream, Targets};
 /// How deep objects are unfolded: a list of lines, the price in it, the amount of the price.
 const DEEPEST: usize = 4;
 
+/// What is told of a shop in a schema.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The metafields that it has defined.
+    pub definitions: Definitions,
+    /// The names of its places.
+    pub places: BTreeSet<String>,
+}
+
 /// The schema of a row that maps one to one to what the stream fills.
-pub fn schema(stream: Stream, targets: &Targets, definitions: &Definitions) -> Value {
+pub fn schema(stream: Stream, targets: &Targets, known: &Known) -> Value {
+    let definitions = &known.definitions;
     let Some(target) = targets.streams.get(&stream) else {
         return json!({
             "type": "object",
             "required": ["sku", "location", "quantity"],
             "properties": {
                 "sku": {"type": "string"},
-                "location": {"type": "string"},
+                "location": place(&known.places),
                 "quantity": {"type": "integer"}
             }
         });
     };
     let mut schema = object(&target.root, targets, 0);
-    let metafields = definitions.of("").map(|(namespace, key, kind)| {
-        (format!("metafields.{namespace}.{key}"), json!({"type": ["string", "null"], "metafield_type": kind}))
-    });
-    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.remove("metafields");
-        properties.extend(metafields);
+    for of in definitions.owners() {
+        let fields =
+            if of.is_empty() { Some(&mut schema) } else { schema["properties"][of].get_mut("items") };
+        let metafields = definitions.of(of).map(|(namespace, key, kind)| {
+            let field = json!({"type": ["string", "null"], "metafield_type": kind});
+            (format!("metafields.{namespace}.{key}"), field)
+        });
+        if let Some(Value::Object(properties)) = fields.and_then(|fields| fields.get_mut("properties")) {
+            properties.remove("metafields");
+            properties.extend(metafields);
+        }
     }
     schema["required"] = target.needed.iter().map(String::as_str).collect();
     schema
+}
+
+/// A place, by one of its names where they are known.
+fn place(names: &BTreeSet<String>) -> Value {
+    if names.is_empty() { json!({"type": "string"}) } else { json!({"type": "string", "enum": names}) }
 }
 
 fn object(name: &str, targets: &Targets, depth: usize) -> Value {

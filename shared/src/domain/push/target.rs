@@ -169,6 +169,12 @@ impl Definitions {
         of.insert((namespace.to_owned(), key.to_owned()), kind.to_owned());
     }
 
+    /// The record itself, as an empty text, and the lists of it whose elements may have metafields.
+    pub fn owners(&self) -> impl Iterator<Item = &str> {
+        let lists = self.0.keys().map(String::as_str).filter(|of| !of.is_empty());
+        std::iter::once("").chain(lists)
+    }
+
     /// Namespace, key and type of each that is defined for the record itself or the elements of a list.
     pub fn of(&self, of: &str) -> impl Iterator<Item = (&str, &str, &str)> {
         let found = self.0.get(of).into_iter().flatten();

@@ -42,7 +42,7 @@ impl Writer {
         self.add(HttpMethod::Post, &format!("{base}/check"), check, &[NOTHING_TO_SAY, SHOP]);
 
         let answer = self.answer::<Discovered>("The streams.");
-        let discover = operation("discoverDestination", "What can be filled: a JSON Schema for each stream that the granted scopes allow, with the metafields that the shop has defined.")
+        let discover = operation("discoverDestination", "What can be filled: a JSON Schema for each stream that the granted scopes allow, with the metafields that the shop has defined and the places that it has.")
             .response("200", answer);
         self.add(HttpMethod::Post, &format!("{base}/discover"), discover, &[NOTHING_TO_SAY, SHOP]);
 

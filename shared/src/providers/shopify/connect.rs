@@ -35,7 +35,7 @@ const REQUIRED_SCOPES: &str = "read_products";
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(12);
 const MAX_TOKEN_ANSWER: usize = 64 * 1024;
 
-const SHOP: &str = include_str!("documents/shop.graphql");
+pub(super) const SHOP: &str = include_str!("documents/shop.graphql");
 const UNINSTALL: &str = include_str!("documents/uninstall.graphql");
 
 /// What the token endpoint gives. Lives are seconds.
@@ -60,7 +60,7 @@ struct TokenRefusal {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ShopAnswer {
+pub(super) struct ShopAnswer {
     shop: Shop,
     current_app_installation: AppInstallation,
 }
@@ -96,6 +96,29 @@ struct AppInstallation {
 #[derive(Deserialize)]
 struct AccessScope {
     handle: String,
+}
+
+impl ShopAnswer {
+    /// The shop as it is told to others.
+    pub(super) fn profile(self) -> Result<ShopProfile, ProviderError> {
+        let shop = self.shop;
+        let id = shop.id.strip_prefix("gid://shopify/Shop/").and_then(|number| number.parse().ok());
+        Ok(ShopProfile {
+            id: ShopId(id.ok_or_else(|| malformed("the shop's id is no shop GID"))?),
+            name: shop.name,
+            domain: name::domain(&shop.myshopify_domain)
+                .ok_or_else(|| malformed("the shop's domain is not at Shopify"))?,
+            primary_domain: shop.primary_domain.host,
+            currency: shop.currency_code,
+            plan: shop.plan.public_display_name,
+            scopes: self
+                .current_app_installation
+                .access_scopes
+                .into_iter()
+                .map(|scope| scope.handle)
+                .collect(),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -287,24 +310,7 @@ impl Connect for Shopify {
     }
 
     async fn inspect(&self, access: &ShopAccess) -> Result<ShopProfile, ProviderError> {
-        let answer: ShopAnswer = self.call(access, SHOP, serde_json::json!({})).await?;
-        let shop = answer.shop;
-        let id = shop.id.strip_prefix("gid://shopify/Shop/").and_then(|number| number.parse().ok());
-        Ok(ShopProfile {
-            id: ShopId(id.ok_or_else(|| malformed("the shop's id is no shop GID"))?),
-            name: shop.name,
-            domain: name::domain(&shop.myshopify_domain)
-                .ok_or_else(|| malformed("the shop's domain is not at Shopify"))?,
-            primary_domain: shop.primary_domain.host,
-            currency: shop.currency_code,
-            plan: shop.plan.public_display_name,
-            scopes: answer
-                .current_app_installation
-                .access_scopes
-                .into_iter()
-                .map(|scope| scope.handle)
-                .collect(),
-        })
+        self.call::<ShopAnswer>(access, SHOP, serde_json::json!({})).await?.profile()
     }
 
     async fn uninstall(&self, access: &ShopAccess) -> Result<(), ProviderError> {

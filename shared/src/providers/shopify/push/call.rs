@@ -50,7 +50,7 @@ fn points(points: Option<f64>) -> Option<Points> {
     points.and_then(Points::read)
 }
 
-fn status(cost: &Cost) -> Option<Status> {
+pub(super) fn status(cost: &Cost) -> Option<Status> {
     let told = cost.throttle_status.as_ref()?;
     Some(Status {
         maximum: points(Some(told.maximum_available))?,

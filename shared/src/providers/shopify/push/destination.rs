@@ -1,14 +1,20 @@
 //! Shopify as a destination: the form of a connection, the scopes of each stream, the metafields a shop has defined.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::connect::{SHOP, ShopAnswer};
 use super::super::{API_VERSION, Shopify};
-use super::targets;
+use super::call::status;
+use super::plan::text;
+use super::{documents as doc, find, targets};
 use crate::domain::push::target::{Definitions, Stream, Targets};
+use crate::domain::push::throttle::Points;
 use crate::domain::scopes::Scopes;
-use crate::ports::destination::Destination;
+use crate::ports::destination::{Destination, Looked, OptIn};
 use crate::ports::provider::{ProviderError, ShopAccess};
 
 const DEFINITIONS: &str = include_str!("../documents/metafield_definitions.graphql");
@@ -81,6 +87,44 @@ impl Destination for Shopify {
             Stream::Orders => "write_orders,read_products",
             Stream::InventoryLevels => "write_inventory,read_products,read_locations",
         })
+    }
+
+    fn opt_ins(&self, stream: Stream) -> Vec<OptIn> {
+        let all: &[(&str, &str)] = match stream {
+            Stream::Products => &[("publications", "write_publications")],
+            Stream::Customers => &[("allowConsent", "write_customers")],
+            Stream::Orders => &[
+                ("allowPaid", "write_orders"),
+                ("allowFulfilled", "write_merchant_managed_fulfillment_orders"),
+                ("allowCancelled", "write_orders"),
+            ],
+            Stream::ProductVariants | Stream::InventoryLevels => &[],
+        };
+        all.iter().map(|(name, scopes)| OptIn { name, scopes: Scopes::parse(scopes) }).collect()
+    }
+
+    async fn look(&self, access: &ShopAccess) -> Result<Looked, ProviderError> {
+        let answer = self.send::<ShopAnswer>(access, SHOP, json!({})).await?;
+        let cost = answer.cost.as_ref();
+        Ok(Looked {
+            points: cost.and_then(|cost| Points::read(cost.actual_query_cost?)),
+            bucket: cost.and_then(status),
+            profile: answer.data?.profile()?,
+        })
+    }
+
+    async fn places(&self, access: &ShopAccess) -> Result<BTreeSet<String>, ProviderError> {
+        let mut names = BTreeSet::new();
+        let mut variables = json!({});
+        for _ in 0..MOST_PAGES {
+            let page: find::Page = self.call(access, doc::PLACES.text, &variables).await?;
+            names.extend(page.found.nodes.iter().map(|place| text(place, "name").to_owned()));
+            match page.found.page_info.next() {
+                Some(cursor) => variables["after"] = json!(cursor),
+                None => return Ok(names),
+            }
+        }
+        Err(find::endless())
     }
 
     async fn definitions(&self, access: &ShopAccess, stream: Stream) -> Result<Definitions, ProviderError> {
