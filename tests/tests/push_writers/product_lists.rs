@@ -100,6 +100,12 @@ async fn variants_bring_the_options_that_their_product_lacks() {
         live.values["variants"].as_array().unwrap().iter().map(|one| &one["optionValues"]).collect();
     let size = |name: &str| json!([{"optionName": "Size", "name": name}]);
     assert_eq!(sizes, [&size("S"), &size("M")]);
+
+    let other = json!({"variants": [{"sku": "TEE", "optionValues": [{"optionName": "Größe", "name": "S"}]}]});
+    world.refusal(PRODUCTS, &keys, &other).await;
+    let live = world.live(PRODUCTS, &keys, &row).await;
+    let options = live.values["productOptions"].as_array().unwrap();
+    assert_eq!(options.len(), 1, "a name that it does not know adds no option to a product that has some");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shared::domain::push::run::PushRun;
 use shared::domain::push::target::Stream;
 
-use crate::pipeline::{Store, counts};
+use crate::pipeline::{Store, counts, example};
 
 /// Rows of products, two of each.
 pub fn products(how_many: usize, price: &str) -> Value {
@@ -165,4 +165,99 @@ async fn a_plan_changes_nothing_and_what_it_told_is_what_is_changed() {
     let variants = store.world.rows("variants").await;
     assert_eq!(variants.len(), 6, "the new product is gone");
     assert!(variants.iter().all(|one| one["price"] == "12.50"), "{variants:#?}");
+}
+
+/// The mapping of an example with more fields, and with these options.
+fn with(stream: Stream, fields: Value, options: Value) -> Value {
+    let mut document = example(stream);
+    document["fields"].as_array_mut().unwrap().extend(fields.as_array().unwrap().iter().cloned());
+    if !document["options"].is_object() {
+        document["options"] = json!({});
+    }
+    let all = document["options"].as_object_mut().unwrap();
+    all.extend(options.as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.clone())));
+    document
+}
+
+#[tokio::test]
+async fn orders_are_moved_on_by_a_mapping_that_allows_it_and_stay_moved() {
+    let store = Store::new().await;
+    store.write(Stream::Products, &products(1, "12.50")).await;
+    let fields = json!([
+        {"to": "fulfillmentStatus", "from": "sent", "on": "update"}, {"to": "cancelReason", "from": "cancelled"},
+    ]);
+    let forbidding = with(Stream::Orders, fields.clone(), json!({}));
+    store.save(Stream::Orders, &forbidding).await;
+    let mut rows = orders(3);
+    store.write(Stream::Orders, &rows).await;
+    rows[0]["sent"] = json!("fulfilled");
+    rows[1]["cancelled"] = json!("customer");
+    let refused = store.write(Stream::Orders, &rows).await;
+    assert_eq!(counts(&refused), [0, 0, 1, 0, 2, 0], "{:#?}", store.lines(&refused));
+    assert!(store.codes(&refused).values().all(|code| code == "UNSUPPORTED_CHANGE"));
+    let allowing = with(Stream::Orders, fields, json!({"allowFulfilled": true, "allowCancelled": true}));
+    store.save(Stream::Orders, &allowing).await;
+    let run = twice(&store, Stream::Orders, &rows).await;
+    assert_eq!(counts(&run), [0, 2, 1, 0, 0, 0], "{:#?}", store.lines(&run));
+    let there = store.world.rows("orders").await;
+    let state = |key: &str| {
+        let one = there.iter().find(|one| one["source_identifier"] == key).unwrap();
+        (one["fulfillment_status"].clone(), one["cancelled"].clone())
+    };
+    assert_eq!(state("O-0"), (json!("FULFILLED"), json!(false)));
+    assert_eq!(state("O-1"), (json!("UNFULFILLED"), json!(true)));
+    let undone = store.undo(&run).await;
+    assert_eq!(
+        counts(&undone)[4],
+        2,
+        "there is no way back, and each row tells: {:#?}",
+        store.lines(&undone)
+    );
+}
+
+#[tokio::test]
+async fn consent_is_put_down_by_a_mapping_that_allows_it() {
+    let store = Store::new().await;
+    let fields = json!([
+        {"to": "emailMarketingConsent.marketingState", "from": "consent"},
+        {"to": "emailMarketingConsent.consentUpdatedAt", "from": "consent_at"},
+    ]);
+    store.save(Stream::Customers, &with(Stream::Customers, fields, json!({"allowConsent": true}))).await;
+    let mut rows = customers(2);
+    rows[0]["consent"] = json!("subscribed");
+    rows[0]["consent_at"] = json!("2026-05-01 10:00:00");
+    let run = twice(&store, Stream::Customers, &rows).await;
+    assert_eq!(counts(&run), [2, 0, 0, 0, 0, 0], "{:#?}", store.lines(&run));
+    let there = store.world.rows("customers").await;
+    let state =
+        |email: &str| there.iter().find(|one| one["email"] == email).unwrap()["email_consent"].clone();
+    assert_eq!(state("person0@example.com"), "SUBSCRIBED");
+    assert_eq!(
+        state("person1@example.com"),
+        "NOT_SUBSCRIBED",
+        "where a row says nothing, nothing is inferred"
+    );
+}
+
+#[tokio::test]
+async fn a_row_waits_while_the_shop_takes_in_files_and_takes_none_in_twice() {
+    let store = Store::new().await;
+    let file =
+        json!({"to": "files[]", "each": "json:images", "fields": [{"to": "originalSource", "from": "src"}]});
+    store.save(Stream::Products, &with(Stream::Products, json!([file]), json!({}))).await;
+    let rows = |names: &[&str]| {
+        let images: Vec<Value> =
+            names.iter().map(|name| json!({"src": format!("https://img.example/{name}.jpg")})).collect();
+        let mut rows = products(1, "12.50");
+        rows.as_array_mut().unwrap().iter_mut().for_each(|row| row["images"] = json!(images));
+        rows
+    };
+    store.write(Stream::Products, &rows(&["front"])).await;
+    let run = twice(&store, Stream::Products, &rows(&["front", "back"])).await;
+    assert_eq!(counts(&run), [0, 2, 0, 0, 0, 0], "{:#?}", store.lines(&run));
+    let answer = store
+        .world
+        .query("{ products(first: 1) { nodes { media(first: 9) { nodes { id } } } } }", json!({}))
+        .await;
+    assert_eq!(answer["data"]["products"]["nodes"][0]["media"]["nodes"].as_array().unwrap().len(), 2);
 }

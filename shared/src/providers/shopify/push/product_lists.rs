@@ -79,16 +79,28 @@ pub(super) fn same_name(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
-/// Options join those that are there, and values those of an option. Without a list of options the new ones are those
-/// that the variants name; values then come with the variants.
+/// Whether a product has no options of its own: it has one then that stands for none.
+fn has_none(known: &[Value]) -> bool {
+    match known {
+        [only] => {
+            let values = list(only.get("values"));
+            text(only, "name") == "Title" && values.iter().all(|value| text(value, "name") == "Default Title")
+        }
+        _ => known.is_empty(),
+    }
+}
+
+/// Options join those that are there, and values those of an option. A product without any takes those that the variants
+/// name. One that has some takes others only by name: an option in another language would cut its variants up anew.
 pub(super) fn options(plan: &mut Plan<'_>, id: &str, input: &Map<String, Value>, there: &Map<String, Value>) {
     let given = input.get("productOptions");
+    let known = list(there.get("productOptions"));
     let by_variants = match plan.policy("variants") {
         ListPolicy::Remove => Vec::new(),
+        _ if !has_none(known) => Vec::new(),
         _ => options_of(list(input.get("variants"))),
     };
     let wanted = given.map_or(by_variants.as_slice(), |given| list(Some(given)));
-    let known = list(there.get("productOptions"));
     let mut fresh = Vec::new();
     for option in wanted {
         let name = text(option, "name");
