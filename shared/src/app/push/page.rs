@@ -12,7 +12,7 @@ use super::step::RENEW;
 use crate::domain::ids::RunId;
 use crate::domain::push::change::{FieldChange, Image};
 use crate::domain::push::code::Code;
-use crate::domain::push::inputs::NumberedRow;
+use crate::domain::push::inputs::{NumberedRow, PAGE_ROWS};
 use crate::domain::push::ledger::{Op, Outcome, ResultLine, RowError, masked, masked_text};
 use crate::domain::push::mapping::{Mapping, Records};
 use crate::domain::push::row::{Row, RowProblem};
@@ -21,8 +21,17 @@ use crate::domain::push::state::fingerprint;
 use crate::domain::push::target::Stream;
 use crate::ports::push_store::Mention;
 
-/// Records that are looked up together and written side by side.
-const BLOCK: usize = 50;
+/// Records that are looked up together and written side by side: what the shop's budget is for in some seconds, so that
+/// large shops do not wait for the last of a few, and small ones look at the run between them.
+const BLOCK: std::ops::RangeInclusive<usize> = 8..=PAGE_ROWS;
+const BLOCK_SECONDS: u64 = 8;
+/// The first block of a run, whose shop may not have told its budget yet. Later ones are no larger than all before: where
+/// rows fail, few do before the run is stopped.
+const FIRST: usize = 50;
+/// What a record takes, more or less: it is looked up and written.
+const POINTS: u64 = 15;
+/// The most bytes of images that are stored in one go.
+const PART_BYTES: usize = 1_500_000;
 /// How often a record is tried in one step.
 pub(super) const ATTEMPTS: u32 = 6;
 /// What takes longer than this is not waited for in place.
@@ -96,6 +105,16 @@ pub(super) fn merged(parts: Vec<Vec<Image>>) -> HashMap<u64, Image> {
     merged
 }
 
+/// How many of these images are stored in one go: one at least.
+fn fitting(images: &[Image]) -> usize {
+    let mut bytes = 0;
+    let fits = images.iter().take_while(|image| {
+        bytes += serde_json::to_vec(image).map_or(0, |json| json.len());
+        bytes <= PART_BYTES
+    });
+    fits.count().max(1)
+}
+
 /// The first of several problems, and how many more there are.
 pub(super) fn problem(problems: &[RowProblem]) -> RowError {
     let Some(first) = problems.first() else { return RowError::ours(Code::Bug, "a row that says nothing") };
@@ -137,9 +156,14 @@ impl Paper {
         }
         desk.note_people(&desk.run.id, self, known).await?;
         let (store, run) = (&desk.run.store, &desk.run.id);
-        let put = desk.app.results.put_images(store, run, self.number, self.part, &images, self.expires_at);
-        put.await?;
-        self.part += 1;
+        let mut rest = images.as_slice();
+        while !rest.is_empty() {
+            let (part, others) = rest.split_at(fitting(rest));
+            let put = desk.app.results.put_images(store, run, self.number, self.part, part, self.expires_at);
+            put.await?;
+            self.part += 1;
+            rest = others;
+        }
         for (seq, image) in merged(vec![images]) {
             let mut both = Vec::from_iter(self.intents.remove(&seq));
             both.push(image);
@@ -313,15 +337,24 @@ impl Desk<'_> {
         }
         let mut jobs = jobs.into_iter().peekable();
         while jobs.peek().is_some() {
-            let (mut block, mut keys) = (Vec::new(), HashSet::new());
+            let (mut block, mut keys, most) = (Vec::new(), HashSet::new(), self.block_size(paper));
             // Two of one key never stand in one block: they are written in their order.
-            while let Some(job) = jobs.next_if(|job| block.len() < BLOCK && !keys.contains(&job.hash)) {
+            while let Some(job) = jobs.next_if(|job| block.len() < most && !keys.contains(&job.hash)) {
                 keys.insert(job.hash.clone());
                 block.push(job);
             }
             self.block(paper, block).await?;
         }
         Ok(())
+    }
+
+    fn block_size(&self, paper: &Paper) -> usize {
+        let records = self.budget.rate().thousandths() / 1000 * BLOCK_SECONDS / POINTS;
+        let records = usize::try_from(records).unwrap_or(usize::MAX).clamp(*BLOCK.start(), *BLOCK.end());
+        match if paper.number == 0 { paper.lines.len() } else { PAGE_ROWS } {
+            0 => FIRST,
+            before => records.min(before.max(FIRST)),
+        }
     }
 
     async fn block(&self, paper: &mut Paper, mut todo: Vec<Job<'_>>) -> Result<(), Halt> {

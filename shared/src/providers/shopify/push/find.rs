@@ -20,8 +20,9 @@ use crate::domain::push::throttle::Points;
 use crate::ports::provider::{ProviderError, ShopAccess};
 use crate::ports::push::{Budget, Found, LiveRecord, Sought};
 
-/// Records that are asked for at once.
-const AT_ONCE: usize = 8;
+/// Records that are asked for at once, where the budget has the points: as many as it takes to use those of the largest
+/// shops.
+const AT_ONCE: usize = 64;
 /// Keys that one search asks for.
 const KEYS: usize = 25;
 /// More pages than this are an answer without an end.
