@@ -43,14 +43,14 @@ class Bench:
 
 
 def main(arguments: list[str]) -> int:
-    from . import cold, deployed, push_map, scale, source
+    from . import cold, deployed, push, scale, source
 
     parts = {
         "source": source.measure,
         "scale": scale.measure,
         "deployed": deployed.measure,
         "cold": cold.measure,
-        "push-map": push_map.measure,
+        "push": push.measure,
     }
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} products everywhere: some minutes")
@@ -66,9 +66,10 @@ def main(arguments: list[str]) -> int:
         with step("Build what is deployed, the simulator and the benchmark") as current:
             # Each apart: what the simulator and the fakes ask of shared crates must not get into what is deployed, nor
             # have the clients of AWS compiled once more for the benchmark.
-            binaries = build.build([*template.functions().values()], current)
-            binaries |= build.build(["system-tests"], current, kind=("--example", "bench-import", "--example", "bench-push"))
-            binaries |= build.build([build.SIMULATOR], current)
+            binaries = build.build(["system-tests"], current, kind=("--example", "bench-import", "--example", "bench-push"))
+            if set(given.only or parts) != {"push"}:
+                binaries |= build.build([*template.functions().values()], current)
+                binaries |= build.build([build.SIMULATOR], current)
         bench = Bench(binaries)
         for name, measure in parts.items():
             if not given.only or name in given.only:

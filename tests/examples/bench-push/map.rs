@@ -1,8 +1,4 @@
-//! What `make bench` measures of a push in a process of its own. Prints one line of JSON.
-//!
-//!     bench-push map ROWS     maps and checks so many rows of every stream, with the mappings of `docs/examples`
-
-use std::io::Write as _;
+//! Rows mapped and checked, beside the least that anyone does with a row: to read it and to write it as JSON.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -12,17 +8,6 @@ use shared::domain::push::target::{Definitions, Stream};
 use shared::providers::shopify::push::targets;
 use system_tests::project_root;
 
-fn main() -> Result<()> {
-    let given: Vec<String> = std::env::args().skip(1).collect();
-    let given: Vec<&str> = given.iter().map(String::as_str).collect();
-    let report = match given[..] {
-        ["map", rows] => map(rows.parse()?)?,
-        _ => bail!("map ROWS"),
-    };
-    writeln!(std::io::stdout(), "{report}")?;
-    Ok(())
-}
-
 /// Nanoseconds that this process has had a processor for.
 fn cpu() -> Result<u64> {
     let stat = std::fs::read_to_string("/proc/self/schedstat")?;
@@ -30,7 +15,7 @@ fn cpu() -> Result<u64> {
 }
 
 /// One row of a stream, as a warehouse has it.
-fn row(stream: Stream, n: usize) -> Value {
+pub fn row(stream: Stream, n: usize) -> Value {
     let size = ["S", "M", "L"][n % 3];
     match stream {
         // Three variants a product.
@@ -56,7 +41,8 @@ fn row(stream: Stream, n: usize) -> Value {
     }
 }
 
-fn definitions() -> Definitions {
+/// What the shop of the example mappings has defined.
+pub fn definitions() -> Definitions {
     let mut definitions = Definitions::default();
     for (namespace, key, kind) in [
         ("sync", "external_id", "id"),
@@ -69,12 +55,23 @@ fn definitions() -> Definitions {
     definitions
 }
 
-fn map(count: usize) -> Result<Value> {
+/// The example mapping of a stream.
+pub fn document(stream: Stream) -> Result<Value> {
+    let file = project_root().join(format!("docs/examples/mappings/{}.json", stream.as_str()));
+    Ok(serde_json::from_slice(&std::fs::read(file)?)?)
+}
+
+/// Nanoseconds as microseconds of one of so many.
+#[expect(clippy::cast_precision_loss, reason = "some seconds in nanoseconds")]
+fn each(spent: u64, count: usize) -> f64 {
+    spent as f64 / 1000.0 / count as f64
+}
+
+/// So many rows of every stream.
+pub fn map(count: usize) -> Result<Value> {
     let mut streams = json!({});
     for stream in Stream::ALL {
-        let file = project_root().join(format!("docs/examples/mappings/{}.json", stream.as_str()));
-        let document: Value = serde_json::from_slice(&std::fs::read(file)?)?;
-        let mapping = Mapping::compile(&document, targets(), &definitions(), None);
+        let mapping = Mapping::compile(&document(stream)?, targets(), &definitions(), None);
         let mapping = mapping.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
         let rows: Vec<Row> = (0..count).filter_map(|n| row(stream, n).as_object().cloned()).collect();
         let rows: Vec<&Row> = rows.iter().collect();
@@ -95,9 +92,15 @@ fn map(count: usize) -> Result<Value> {
         if made != rows.len() {
             bail!("{}: {made} of {count} rows were mapped", stream.as_str());
         }
-        #[expect(clippy::cast_precision_loss, reason = "some seconds in nanoseconds")]
-        let each = spent as f64 / 1000.0 / count as f64;
-        streams[stream.as_str()] = json!({"rows": count, "us_per_row": each});
+        let texts: Vec<String> = rows.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+        let before = cpu()?;
+        let mut bytes = 0;
+        for text in &texts {
+            let row: Row = serde_json::from_str(text)?;
+            bytes += serde_json::to_vec(&row)?.len();
+        }
+        let beside = each(cpu()? - before, count);
+        streams[stream.as_str()] = json!({"rows": count, "us_per_row": each(spent, count), "json_us_per_row": beside, "bytes": bytes});
     }
     Ok(json!({ "streams": streams }))
 }
