@@ -15,7 +15,7 @@ from pathlib import Path
 from .. import paths, tools
 
 FUZZ = paths.ROOT / "tests" / "fuzz"
-TARGETS = ["shop-name", "callback", "webhook"]
+TARGETS = ["shop-name", "callback", "webhook", "mapping"]
 COUNTERS = " ".join([
     "-C passes=sancov-module",
     "-C llvm-args=-sanitizer-coverage-level=4",

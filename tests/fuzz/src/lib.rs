@@ -8,6 +8,7 @@
 mod connect;
 #[path = "../../../shared/src/domain/mod.rs"]
 mod domain;
+mod mapping;
 #[path = "../../../shared/src/ports/mod.rs"]
 mod ports;
 mod webhooks;
@@ -89,5 +90,16 @@ pub fn webhook(data: &[u8]) {
     let signed = |name: &str| if name == "x-shopify-hmac-sha256" { Some(right.clone()) } else { given(name) };
     if let Ok(incoming) = webhooks::webhook(&signed, body, &secret()) {
         assert!(is_shop(incoming.shop.as_str()) && incoming.id.len() <= 128 && incoming.topic.len() <= 64);
+    }
+}
+
+/// A mapping on the first line, rows on the others: whatever they are, rows are mapped or refused, and twice alike.
+pub fn mapped(data: &[u8]) {
+    let mut lines = data.splitn(2, |byte| *byte == b'\n');
+    let document = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+    let rows = lines.next().map(domain::push::inputs::ndjson_rows).unwrap_or_default();
+    let rows: Vec<_> = rows.into_iter().flatten().collect();
+    if let Some(document) = document {
+        mapping::applied(&document, &rows);
     }
 }

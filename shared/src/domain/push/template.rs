@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 
 /// The longest template. Nesting is bounded by it, too.
 const LONGEST: usize = 2_000;
+/// The most digits in a row: the parser takes more for a mistake of its own, and panics.
+const DIGITS: usize = 18;
 /// The longest text that a template may make.
 const LARGEST: usize = 512 * 1024;
 
@@ -152,6 +154,9 @@ impl Template {
         if text.len() > LONGEST {
             return Err(TemplateError(format!("a template has {LONGEST} characters at most")));
         }
+        if text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > DIGITS) {
+            return Err(TemplateError(format!("a number in a template has {DIGITS} digits at most")));
+        }
         let compiled = parser()?.parse(text)?;
         let mut words: Vec<String> = text
             .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')))
@@ -241,6 +246,7 @@ mod tests {
             "{{ \"now\" | date: \"%s\" }}",
             "{% include \"other\" %}",
             &"x".repeat(LONGEST + 1),
+            "{{ 9223372036854775808 }}",
         ] {
             assert!(Template::compile(template).is_err(), "{template}");
         }
