@@ -73,11 +73,11 @@ DRILLS = [
     Drill("D9", "attacks on connecting, 18 families", tests("attacks")),
     Drill("imports", "D1 a fault at every call of an import, D4 bad shop, D5 outage", tests("drill_imports")),
     Drill("D3", "refresh storm", tests("drill_refresh")),
-    Drill("P12", "pushes of every resource: faults at every call and mixed, workers at once", tests("pushes", "(test(crashes::) | test(together::))")),
+    Drill("P12", "pushes of every resource: faults at every call and mixed, workers at once, the same rows again", tests("pushes", "(test(crashes::) | test(together::) | test(again::))")),
     Drill("models", "exhaustive models of refresh, connect, completion", models),
     Drill("agreement", "our verdict and that of Shopify's library", own("agreement")),
     Drill("mutants", "a broken build for every family of attacks", own("mutants", pr=("--check",))),
-    Drill("fuzz", "shop names, callbacks, webhooks, at random", own("fuzz", pr=("--seconds", "10"), nightly=("--seconds", "300"))),
+    Drill("fuzz", "shop names, callbacks, webhooks, mappings with rows, at random", own("fuzz", pr=("--seconds", "10"), nightly=("--seconds", "300"))),
     Drill("D6-tests", "D6 secrets in all that the tests said", own("suite-leaks", nightly=("--fresh",))),
     Drill("stack", "D2 tenants, IAM, webhooks, D6 secrets, D7 kill -9 on the deployed stack", own("stack-drills")),
 ]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where the world is not as it set it up")]
 
+mod again;
 mod crashes;
 #[path = "../drill/mod.rs"]
 mod drill;
