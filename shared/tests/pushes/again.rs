@@ -8,7 +8,7 @@ use super::world::{World, counts, rows, stock};
 
 #[tokio::test]
 async fn the_same_rows_again_change_nothing() {
-    // Ten thousand rows in all, in the large tier a hundred thousand; `make bench` writes as many of each.
+    // Ten thousand rows in all, in the large tier a hundred thousand.
     let count = usize::try_from(seeds()).unwrap() * 2;
     for stream in Stream::ALL {
         let mut trials = Trials::of("the same rows again", stream);
