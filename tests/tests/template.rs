@@ -284,9 +284,44 @@ fn tables_survive_mistakes() -> Result<()> {
         ("ConnectorsTable", expires_at.clone()),
         ("DestinationsTable", None),
         ("HistoryTable", None),
+        ("PushTable", expires_at.clone()),
         ("RunsTable", expires_at),
     ]);
     assert_eq!(expiring, expected);
+    Ok(())
+}
+
+#[test]
+fn rows_in_the_bucket_are_closed_to_the_public_encrypted_over_tls_and_gone_after_thirty_days() -> Result<()> {
+    let template = Template::read()?;
+    let buckets = template.resources("AWS::S3::Bucket");
+    assert_eq!(buckets.len(), 1);
+    for (id, bucket) in buckets {
+        let properties = &bucket["Properties"];
+        assert_eq!(bucket["DeletionPolicy"], "Retain", "{id}");
+        assert!(properties["BucketName"].is_null(), "{id}: a fixed name blocks a second stack");
+        let public = properties["PublicAccessBlockConfiguration"].as_object().context("public access")?;
+        assert!(public.len() == 4 && public.values().all(|blocked| blocked == true), "{id}: {public:?}");
+        let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+        assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256", "{id}");
+        let owner = &properties["OwnershipControls"]["Rules"][0]["ObjectOwnership"];
+        assert_eq!(owner, "BucketOwnerEnforced", "{id}");
+        let rules = properties["LifecycleConfiguration"]["Rules"].as_array().context("no lifecycle")?;
+        let [rule] = rules.as_slice() else { anyhow::bail!("{id}: one rule for all that is there") };
+        let expected = json!({ "Id": "rows", "Status": "Enabled", "ExpirationInDays": 30 });
+        assert_eq!(*rule, expected, "{id}: what has a prefix or a tag would leave the rest");
+        assert!(properties["VersioningConfiguration"].is_null(), "{id}: what is gone has no older version");
+        let policies = template.resources("AWS::S3::BucketPolicy");
+        let of_this = policies.values().find(|policy| policy["Properties"]["Bucket"]["Ref"] == *id);
+        let statements = &of_this.context("no policy")?["Properties"]["PolicyDocument"]["Statement"];
+        let arn = json!({ "Fn::GetAtt": format!("{id}.Arn") });
+        let objects = json!({ "Fn::Sub": format!("${{{id}.Arn}}/*") });
+        let expected = json!([{
+            "Sid": "OverTlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+            "Resource": [arn, objects], "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+        }]);
+        assert_eq!(*statements, expected, "{id}");
+    }
     Ok(())
 }
 
@@ -402,7 +437,8 @@ fn no_policy_uses_a_wildcard_beyond_our_own_prefix() -> Result<()> {
                 assert!(!resource.contains('?'), "{at}: {resource}");
                 if let Some(before) = resource.find('*').map(|star| &resource[..star]) {
                     assert!(before.len() + 1 == resource.len(), "{at}: only a suffix wildcard: {resource}");
-                    assert!(before.contains(":${AWS::StackName}/"), "{at}: not under our prefix: {resource}");
+                    let ours = before.contains(":${AWS::StackName}/") || before == "${InputsBucket.Arn}/";
+                    assert!(ours, "{at}: not under our prefix: {resource}");
                     assert!(before.ends_with('/'), "{at}: {resource}");
                 }
             }
@@ -468,6 +504,9 @@ fn a_function_is_told_of_exactly_what_it_may_use() -> Result<()> {
         ("RUNS_TABLE", "RunsTable"),
         ("CATALOG_TABLE", "CatalogTable"),
         ("DESTINATIONS_TABLE", "DestinationsTable"),
+        ("PUSH_TABLE", "PushTable"),
+        ("INPUTS_BUCKET", "InputsBucket"),
+        ("DESTINATION_STEPS_QUEUE", "DestinationStepsQueue"),
         ("IMPORT_STEPS_QUEUE", "ImportStepsQueue"),
         ("WEBHOOKS_QUEUE", "WebhooksQueue"),
         ("APP_SECRET_ID", "AppSecret"),

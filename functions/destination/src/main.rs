@@ -1,17 +1,24 @@
-//! Tells what of a shop can be filled, and keeps the mappings that say how.
+//! Tells what of a shop can be filled, keeps the mappings that say how, takes rows and tells what became of them.
 
 use std::error::Error;
 use std::sync::Arc;
 
 use shared::adapters::clients;
-use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks, DynamoMappings};
+use shared::adapters::dynamodb::{
+    DynamoBudgets, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoKeyStates, DynamoMappings,
+    DynamoPushRuns, DynamoResults,
+};
+use shared::adapters::push_queue::SqsPushQueue;
+use shared::adapters::s3::S3Inputs;
 use shared::adapters::secrets::SecretsVault;
-use shared::adapters::system::SystemClock;
+use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::app::access::Access;
 use shared::app::destination::Destinations;
+use shared::app::push::Pushes;
 use shared::lambda::config::{self, environment};
+use shared::lambda::destination::{DestinationApp, destination};
 use shared::lambda::http::{Edge, serve};
-use shared::lambda::{destination, metrics, trace};
+use shared::lambda::{metrics, trace};
 use shared::providers::shopify::Shopify;
 
 #[tokio::main(flavor = "current_thread")]
@@ -32,8 +39,25 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: clock.clone(),
         metrics: metrics.clone(),
     };
-    let mappings = Arc::new(DynamoMappings::new(tables, config.destinations_table));
-    let app = Arc::new(Destinations { access, destination: shopify, mappings });
+    let mappings = Arc::new(DynamoMappings::new(tables.clone(), config.destinations_table));
+    let destinations =
+        Destinations { access: access.clone(), destination: shopify.clone(), mappings: mappings.clone() };
+    let push_table = config.push_table;
+    let pushes = Pushes {
+        access,
+        destination: shopify.clone(),
+        writer: shopify,
+        mappings,
+        runs: Arc::new(DynamoPushRuns::new(tables.clone(), push_table.clone())),
+        inputs: Arc::new(S3Inputs::new(clients::s3(&sdk), config.inputs_bucket)),
+        results: Arc::new(DynamoResults::new(tables.clone(), push_table.clone(), clock.clone())),
+        states: Arc::new(DynamoKeyStates::new(tables.clone(), push_table.clone(), clock.clone())),
+        budgets: Arc::new(DynamoBudgets::new(tables, push_table)),
+        queue: Arc::new(SqsPushQueue::new(clients::sqs(&sdk), config.destination_steps_queue)),
+        clock: clock.clone(),
+        random: Arc::new(SystemRandom),
+    };
+    let app = Arc::new(DestinationApp { destinations, pushes });
     let edge = Edge { store_claim: config.store_claim, clock, metrics };
-    serve(edge, |call| destination::destination(app.clone(), call)).await
+    serve(edge, |call| destination(app.clone(), call)).await
 }

@@ -3,7 +3,9 @@
 import json
 import os
 
+from ..demo.changes import Shop
 from ..demo.client import Evidence, Merchant
+from ..demo.pushing import push_rows
 from ..demo.vault import secret_names
 from ..display import step
 from ..scenario.webhooks import settle
@@ -20,9 +22,10 @@ def main(_arguments: list[str]) -> int:
     with Stack.start(shops=SHOPS, parameters={"ChunkBytes": "65536"}) as stack:
         evidence = Evidence()
         owner, stranger = Merchant(stack, "store_a", evidence), Merchant(stack, "store_b", evidence)
-        with step("A store connects and imports"):
-            owner.connect("acme")
+        with step("A store connects, imports and pushes"):
+            owner.connect("acme", purpose="push")
             owner.wait(owner.start("run"))
+            push_rows(owner, Shop(stack, "acme"))
             settle(stack, "acme")
         with step("D2: tenants") as current:
             lines.append(tenants.Tenants(stack, owner, stranger).play())

@@ -27,6 +27,12 @@ REFUSED_BY_THE_HANDLER = {
     "POST /stores/{store_id}/connectors/{provider}/destination/discover": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/destination/mappings/{stream}": {"body": {"document": {}, "unknown": 1}},
     "POST /stores/{store_id}/connectors/{provider}/destination/mappings/{stream}/validate": {"body": {"document": {}, "unknown": 1}},
+    "POST /stores/{store_id}/connectors/{provider}/destination/plan/{stream}": {"body": {"rows": [], "unknown": 1}},
+    "POST /stores/{store_id}/connectors/{provider}/destination/write/{stream}": {"body": {"rows": [], "unknown": 1}},
+    "POST /stores/{store_id}/connectors/{provider}/destination/plans/{run_id}/apply": {"query": "?unknown=1"},
+    "POST /stores/{store_id}/connectors/{provider}/destination/runs/{run_id}/replay": {"query": "?unknown=1"},
+    "POST /stores/{store_id}/connectors/{provider}/destination/runs/{run_id}/undo": {"query": "?unknown=1"},
+    "POST /stores/{store_id}/connectors/{provider}/destination/runs/{run_id}/cancel": {"query": "?unknown=1"},
     "DELETE /stores/{store_id}/connectors/{provider}/destination/mappings/{stream}": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/cancel": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/undo": {"query": "?unknown=1"},
@@ -70,12 +76,13 @@ def contents(stack: Stack) -> dict[str, str]:
 
 
 class Tenants:
-    """`owner` has a connection, runs and records; `stranger` has a store of its own and nothing in it."""
+    """`owner` has a connection, runs, pushes and records; `stranger` has a store of its own and nothing in it."""
 
     def __init__(self, stack: Stack, owner: Merchant, stranger: Merchant):
         self.stack, self.owner, self.stranger = stack, owner, stranger
         self.matrix = Matrix()
         self.run = owner.ask("GET", f"{owner.connector}/imports?limit=1")["items"][0]["run_id"]
+        self.push = owner.push("GET", "/runs?limit=1")["items"][0]["id"]
         self.record = owner.catalogue("products")[0]["internal_id"]
 
     def play(self) -> dict:
@@ -109,7 +116,7 @@ class Tenants:
         harmless = REFUSED_BY_THE_HANDLER.get(name, {})
 
         def ask(token: str | None, store: str, run: str = "", record: str = "", query: str | None = None, headers=None) -> Answer:
-            path = route.path.format(store_id=store, provider=PROVIDER, run_id=run or self.run, resource="products", stream="products", id=record or self.record)
+            path = self.path(route, store, run, record)
             asked = path + (harmless.get("query", "") if query is None else query)
             return self.stack.call(route.method, asked, token=token, body=harmless.get("body"), headers=headers)
 
@@ -140,10 +147,15 @@ class Tenants:
         in_query = ask(self.stranger.token, theirs, query=f"?store_id={mine}")
         hold(in_query.status in (400, 404) and mine.encode() not in in_query.body, "a store named by the query", (in_query.status, in_query.body[:200]))
         if "body" in harmless:
-            asked = route.path.format(store_id=theirs, provider=PROVIDER, run_id=self.run, resource="products", stream="products", id=self.record)
+            asked = self.path(route, theirs)
             body = {**harmless["body"], "store_id": mine}
             answer = self.stack.call(route.method, asked, token=self.stranger.token, body=body)
             hold(answer.status == 400, "a store named by the body", (answer.status, answer.body[:200]))
+
+    def path(self, route: template.Route, store: str, run: str = "", record: str = "") -> str:
+        """The address of a route; where nothing is named, it is about what the owner has."""
+        run = run or (self.push if "/destination/" in route.path else self.run)
+        return route.path.format(store_id=store, provider=PROVIDER, run_id=run, resource="products", stream="products", id=record or self.record)
 
     def unsigned(self) -> dict[str, str | None]:
         mint, mine = self.stack.mint, self.owner.store
@@ -261,4 +273,24 @@ def notices(tenants: Tenants) -> dict[str, object]:
     }
 
 
-FORGERIES: dict[str, Callable[[Tenants], dict[str, object]]] = {"ImportStep": steps, "WebhookStep": notices}
+def pushes(tenants: Tenants) -> dict[str, object]:
+    """Steps of pushes that are not their store's."""
+    mine, theirs = tenants.owner.store, tenants.stranger.store
+
+    def message(store: str, run: str, **more) -> dict:
+        return {"v": 1, "store_id": store, "provider": PROVIDER, "run_id": run, **more}
+
+    return {
+        "a step of another store's push": message(theirs, tenants.push),
+        "a step of no push": message(mine, NO_RUN),
+        "a step of an import": message(mine, tenants.run),
+        "a step of a push that has ended": message(mine, tenants.push),
+        "a step of no store": message("", tenants.push),
+        "a step of a store that is a key": message(f"{theirs}#{PROVIDER}", tenants.push),
+        "a step that names a second store": message(theirs, tenants.push, owner=mine),
+        "a step of another version": message(mine, tenants.push) | {"v": 99},
+        "no JSON": "}{",
+    }
+
+
+FORGERIES: dict[str, Callable[[Tenants], dict[str, object]]] = {"DestinationStep": pushes, "ImportStep": steps, "WebhookStep": notices}

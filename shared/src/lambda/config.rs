@@ -237,6 +237,12 @@ pub struct Destination {
     pub history_table: String,
     /// Table of mappings.
     pub destinations_table: String,
+    /// Table of pushes.
+    pub push_table: String,
+    /// Bucket of rows.
+    pub inputs_bucket: String,
+    /// Address of the queue of steps of pushes.
+    pub destination_steps_queue: String,
     /// Prefix of the names of token secrets.
     pub install_secret_prefix: String,
     /// Name of the secret of our app.
@@ -253,9 +259,51 @@ impl Destination {
             connectors_table: from.text("CONNECTORS_TABLE"),
             history_table: from.text("HISTORY_TABLE"),
             destinations_table: from.text("DESTINATIONS_TABLE"),
+            push_table: from.text("PUSH_TABLE"),
+            inputs_bucket: from.text("INPUTS_BUCKET"),
+            destination_steps_queue: from.text("DESTINATION_STEPS_QUEUE"),
             install_secret_prefix: from.text("INSTALL_SECRET_PREFIX"),
             app_secret_id: from.text("APP_SECRET_ID"),
             store_claim: from.text("STORE_CLAIM"),
+        };
+        from.finish(Some(config))
+    }
+}
+
+/// Configuration of `destination-step`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationStep {
+    /// Table of connectors, states and claims.
+    pub connectors_table: String,
+    /// Table of history.
+    pub history_table: String,
+    /// Table of mappings.
+    pub destinations_table: String,
+    /// Table of pushes.
+    pub push_table: String,
+    /// Bucket of rows.
+    pub inputs_bucket: String,
+    /// Address of the queue of steps of pushes.
+    pub destination_steps_queue: String,
+    /// Prefix of the names of token secrets.
+    pub install_secret_prefix: String,
+    /// Name of the secret of our app.
+    pub app_secret_id: String,
+}
+
+impl DestinationStep {
+    /// Reads it.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(lookup);
+        let config = Self {
+            connectors_table: from.text("CONNECTORS_TABLE"),
+            history_table: from.text("HISTORY_TABLE"),
+            destinations_table: from.text("DESTINATIONS_TABLE"),
+            push_table: from.text("PUSH_TABLE"),
+            inputs_bucket: from.text("INPUTS_BUCKET"),
+            destination_steps_queue: from.text("DESTINATION_STEPS_QUEUE"),
+            install_secret_prefix: from.text("INSTALL_SECRET_PREFIX"),
+            app_secret_id: from.text("APP_SECRET_ID"),
         };
         from.finish(Some(config))
     }

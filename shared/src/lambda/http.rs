@@ -211,17 +211,26 @@ impl Call {
         })
     }
 
+    /// What the body is said to be, in small letters and without parameters.
+    pub fn media_type(&self) -> String {
+        let said = self.header("content-type").unwrap_or_default();
+        said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
     /// The body as JSON. `T` refuses unknown fields (`#[serde(deny_unknown_fields)]`).
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, AppError> {
-        let media_type = self.header("content-type").unwrap_or_default();
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
+        self.json_up_to(MAX_BODY_BYTES)
+    }
+
+    /// The same of a body that may have `max` bytes.
+    pub fn json_up_to<T: DeserializeOwned>(&self, max: usize) -> Result<T, AppError> {
+        if self.media_type() != "application/json" {
             return Err(AppError::invalid(
                 "unsupported_media_type",
                 "The body must be JSON, with Content-Type: application/json.",
             ));
         }
-        serde_json::from_slice(&self.body()?).map_err(|error| {
+        serde_json::from_slice(&self.body_up_to(max)?).map_err(|error| {
             // Messages about fields name only fields; the others may repeat a value, which may be a secret.
             let message = error.to_string();
             let about_fields = ["unknown field", "missing field", "duplicate field", "unknown variant"];

@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod config;
 pub mod connectors;
 pub mod destination;
+pub mod destination_step;
 pub mod http;
 pub mod import_step;
 pub mod imports;

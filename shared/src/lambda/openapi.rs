@@ -4,6 +4,7 @@
 //! Nothing here runs in a function: the feature `openapi` is for the test alone.
 
 mod destination;
+mod pushes;
 mod webhooks;
 
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
@@ -46,6 +47,7 @@ pub fn document() -> OpenApi {
     writer.connectors();
     writer.webhooks();
     writer.destination();
+    writer.pushes();
     writer.runs();
     writer.catalog();
     writer.schema::<ProviderId>();
@@ -373,7 +375,19 @@ impl Writer {
     }
 
     /// Adds an operation with what follows from its path: parameters, security, and the failures of every route.
-    fn add(&mut self, method: HttpMethod, path: &str, mut operation: OperationBuilder, failures: Failures) {
+    fn add(&mut self, method: HttpMethod, path: &str, operation: OperationBuilder, failures: Failures) {
+        self.add_with(method, path, operation, failures, None);
+    }
+
+    /// The same of an operation whose answer is a run, whichever status the run's end comes to.
+    fn add_with(
+        &mut self,
+        method: HttpMethod,
+        path: &str,
+        mut operation: OperationBuilder,
+        failures: Failures,
+        run: Option<&RefOr<Schema>>,
+    ) {
         for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
             operation = operation.parameter(in_path(name));
         }
@@ -390,7 +404,12 @@ impl Writer {
         ]);
         all.sort_unstable();
         for (status, codes) in all {
-            operation = operation.response(status.to_string(), problem(status, codes));
+            let mut response = problem(status, codes);
+            if let (Some(run), 401 | 403) = (run, status) {
+                let run = ContentBuilder::new().schema(Some(run.clone())).build();
+                response = response.content("application/json", run);
+            }
+            operation = operation.response(status.to_string(), response);
         }
         let operation: Operation = operation.build();
         let paths = std::mem::take(&mut self.paths);

@@ -92,12 +92,15 @@ pub struct ShownLine {
 }
 
 impl Serialize for ShownLine {
-    /// The line, and the fields in it as `diff`.
+    /// The line without what it does not know, and the fields in it as `diff`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut shown = serde_json::to_value(&self.line).map_err(S::Error::custom)?;
-        if let (Value::Object(shown), false) = (&mut shown, self.diff.is_empty()) {
-            let diff = serde_json::to_value(&self.diff).map_err(S::Error::custom)?;
-            shown.insert("diff".to_owned(), diff);
+        if let Value::Object(shown) = &mut shown {
+            shown.retain(|_, value| !value.is_null());
+            if !self.diff.is_empty() {
+                let diff = serde_json::to_value(&self.diff).map_err(S::Error::custom)?;
+                shown.insert("diff".to_owned(), diff);
+            }
         }
         shown.serialize(serializer)
     }

@@ -56,12 +56,13 @@ impl InputPage {
     }
 }
 
-/// The rows of a body: a JSON list of objects, or an object whose `rows` are one. None where it is neither.
+/// The rows of a body: a JSON list of objects, or an object that has nothing but `rows`, which are one. None where it is
+/// neither.
 pub fn json_rows(body: Value) -> Option<Vec<Option<Row>>> {
     match body {
         Value::Array(rows) => Some(rows.into_iter().map(as_row).collect()),
         Value::Object(mut map) => match map.remove("rows")? {
-            Value::Array(rows) => Some(rows.into_iter().map(as_row).collect()),
+            Value::Array(rows) if map.is_empty() => Some(rows.into_iter().map(as_row).collect()),
             _ => None,
         },
         _ => None,

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where the world is not as it set it up")]
 
+mod runs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,11 +12,12 @@ use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
 use shared::app::access::Access;
 use shared::app::destination::Destinations;
+use shared::app::push::Pushes;
 use shared::domain::connection::{Connector, Installation, Method};
 use shared::domain::ids::{InstallId, ProviderId, ShopId, StoreId};
 use shared::domain::push::target::{Definitions, Stream};
 use shared::domain::scopes::Scopes;
-use shared::lambda::destination::destination;
+use shared::lambda::destination::{DestinationApp, destination};
 use shared::lambda::http::{Edge, Response, handle};
 use shared::ports::connectors::ConnectorStore as _;
 use shared::ports::destination::MappingStore as _;
@@ -30,6 +33,8 @@ use shared::testkit::destination::{FakeDestination, FakeMappings};
 use shared::testkit::faults::{Fault, Faults};
 use shared::testkit::hooks::FakeHooks;
 use shared::testkit::metrics::FakeMetrics;
+use shared::testkit::push_store::FakePushStore;
+use shared::testkit::push_writer::FakeWriter;
 
 const PROVIDER: ProviderId = ProviderId::Shopify;
 const BASE: &str = "/stores/{store_id}/connectors/{provider}/destination";
@@ -42,21 +47,25 @@ struct World {
     connectors: Arc<FakeConnectors>,
     vault: Arc<FakeVault>,
     mappings: Arc<FakeMappings>,
-    random: SeededRandom,
+    kept: FakePushStore,
+    writer: FakeWriter,
+    random: Arc<SeededRandom>,
 }
 
 impl World {
     /// `one` is connected to a shop with these scopes, `other` to none.
     async fn new(scopes: &str) -> Self {
-        let faults = Faults::default();
+        let (faults, clock) = (Faults::default(), ManualClock::default());
         let app = AppSecret { client_id: "app-1".to_owned(), current: "hush".into(), previous: None };
         let world = Self {
-            clock: ManualClock::default(),
             shop: Arc::new(FakeShop::new(Arc::new(Shopify::new()), faults.clone())),
             connectors: Arc::new(FakeConnectors::new(faults.clone())),
             vault: Arc::new(FakeVault::new(app, faults.clone())),
             mappings: Arc::new(FakeMappings::new(faults.clone())),
-            random: SeededRandom::new(7),
+            kept: FakePushStore::new(clock.clone(), faults.clone()),
+            writer: FakeWriter::new(clock.clone(), faults.clone()),
+            random: Arc::new(SeededRandom::new(7)),
+            clock,
             faults,
         };
         world.connect("one", scopes).await;
@@ -105,30 +114,44 @@ impl World {
         self.connectors.save(&mut connector).await.unwrap();
     }
 
-    fn app(&self) -> Arc<Destinations> {
+    fn app(&self) -> Arc<DestinationApp> {
         let mut definitions = Definitions::default();
         definitions.insert("", "sync", "external_id", "id");
         definitions.insert("", "custom", "care_guide", "multi_line_text_field");
         let (clock, metrics) = (Arc::new(self.clock.clone()), Arc::new(FakeMetrics::default()));
-        Arc::new(Destinations {
-            access: Access {
-                connectors: self.connectors.clone(),
-                history: self.connectors.clone(),
-                vault: self.vault.clone(),
-                connect: self.shop.clone(),
-                hooks: Arc::new(FakeHooks::new(self.faults.clone())),
-                clock,
-                metrics,
-            },
-            destination: Arc::new(FakeDestination {
-                front: Shopify::new(),
-                definitions,
-                places: ["Depot", "Shop"].map(str::to_owned).into(),
-                shop: self.shop.clone(),
-                faults: self.faults.clone(),
-            }),
+        let access = Access {
+            connectors: self.connectors.clone(),
+            history: self.connectors.clone(),
+            vault: self.vault.clone(),
+            connect: self.shop.clone(),
+            hooks: Arc::new(FakeHooks::new(self.faults.clone())),
+            clock: clock.clone(),
+            metrics,
+        };
+        let destination = Arc::new(FakeDestination {
+            front: Shopify::new(),
+            definitions,
+            places: ["Depot", "Shop"].map(str::to_owned).into(),
+            shop: self.shop.clone(),
+            faults: self.faults.clone(),
+        });
+        let kept = Arc::new(self.kept.clone());
+        let pushes = Pushes {
+            access: access.clone(),
+            destination: destination.clone(),
+            writer: Arc::new(self.writer.clone()),
             mappings: self.mappings.clone(),
-        })
+            runs: kept.clone(),
+            inputs: kept.clone(),
+            results: kept.clone(),
+            states: kept.clone(),
+            budgets: kept.clone(),
+            queue: kept,
+            clock,
+            random: self.random.clone(),
+        };
+        let destinations = Destinations { access, destination, mappings: self.mappings.clone() };
+        Arc::new(DestinationApp { destinations, pushes })
     }
 
     async fn ask(
@@ -173,7 +196,7 @@ fn body(response: &Response) -> Value {
 }
 
 fn example() -> Value {
-    serde_json::from_str(include_str!("../../docs/examples/mappings/products.json")).unwrap()
+    serde_json::from_str(include_str!("../../../docs/examples/mappings/products.json")).unwrap()
 }
 
 #[tokio::test]
@@ -330,22 +353,39 @@ async fn a_mapping_is_saved_once_whichever_call_is_lost() {
     }
 }
 
-/// Every event of `events/destination`, in a world where `one` is connected and `other` is not.
+/// The events of a function, by name.
+fn events(function: &str) -> BTreeMap<String, Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(function);
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let read = |path: &Path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    files.map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), read(&path))).collect()
+}
+
+/// Every event of `events/destination`, in a world where `one` is connected and `other` is not. Those about a run find a
+/// plan, a write of which a row failed, and one that was accepted.
 #[tokio::test]
 async fn every_event_is_answered_as_its_name_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events/destination");
-    let mut answers = BTreeMap::new();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let event = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let world = World::new(WRITING).await;
+    let (mut answers, mut named) = (BTreeMap::new(), BTreeSet::new());
+    for (name, event) in events("destination") {
+        let (world, text) = (World::new(WRITING).await, event.to_string());
+        let about_rows = ["/destination/plan", "/destination/write", "/destination/runs"];
+        if about_rows.iter().any(|route| text.contains(route)) {
+            world.save(&example(), None).await;
+            let plan = runs::id(&world.send("/plan/{stream}", "", &runs::rows(0..2)).await);
+            let wrote = runs::id(&world.send("/write/{stream}", "", &json!([runs::row(7), {}])).await);
+            let kept = runs::id(&world.send("/write/{stream}", "mode=accept", &runs::rows(1..2)).await);
+            named.extend([plan, wrote, kept].into_iter().filter(|run| text.contains(run)));
+        }
+        let (runs_before, sent_before) = (world.kept.all_runs(), world.kept.waiting());
         let response = world.feed(event).await;
-        assert_eq!(response.status_code == 200, name.starts_with("good_"), "{name}: {}", response.body);
+        let good = name.starts_with("good_");
+        assert_eq!((200..300).contains(&response.status_code), good, "{name}: {}", response.body);
         assert!(response.status_code < 500, "{name}: {}", response.body);
-        let code =
-            body(&response).get("code").map_or("-".to_owned(), |code| code.as_str().unwrap().to_owned());
+        let same = (runs_before, sent_before) == (world.kept.all_runs(), world.kept.waiting());
+        assert!(good || same, "{name} changed something");
+        let code = if good { "-".to_owned() } else { body(&response)["code"].as_str().unwrap().to_owned() };
         answers.insert(name, format!("{} {code}", response.status_code));
     }
+    assert_eq!(named.len(), 3, "the events name a plan, a write and what was accepted");
     insta::assert_debug_snapshot!(answers);
 }
