@@ -1,10 +1,12 @@
 """One change of each kind to the shop, and what a rerun must make of each."""
 
+import json
 import re
 from dataclasses import dataclass, field
 
 from ..processes import Failed
 from ..stack import Stack
+from .browser import Browser
 
 # Kind of change -> what a merchant would call it.
 KINDS = {
@@ -32,6 +34,7 @@ CODES = {
     "product_delete": "MISS_IN_SOURCE",
     "variant_remove": "MISS_IN_SOURCE",
 }
+DEFINE = "mutation($definition: MetafieldDefinitionInput!) { metafieldDefinitionCreate(definition: $definition) { userErrors { message } } }"
 Key = tuple[str, str]
 
 
@@ -47,6 +50,26 @@ class Shop:
 
     def levels(self) -> list[dict]:
         return self.stack.simulate("GET", f"/shops/{self.label}/levels")
+
+    def rows(self, resource: str) -> list[dict]:
+        """Rows of what is pushed: `products`, `variants`, `customers`, `orders`."""
+        return self.stack.simulate("GET", f"/shops/{self.label}/rows/{resource}")
+
+    def mutations(self) -> dict[str, int]:
+        """How often each mutation was carried out."""
+        return self.stack.simulate("GET", f"/shops/{self.label}/calls")["mutations"]
+
+    def define_id(self, owner: str, namespace: str, key: str) -> None:
+        """Defines a metafield of type `id`, as the merchant does in the shop's own admin: its values are unique there."""
+        self.stack.simulate("PUT", "/apps/admin", {"name": "Admin", "secret": "admin", "scopes": ["write_products"]})
+        admin = self.stack.simulate("POST", f"/shops/{self.label}/installs", {"client_id": "admin"})
+        definition = {"name": key, "namespace": namespace, "key": key, "type": "id", "ownerType": owner}
+        body = {"query": DEFINE, "variables": {"definition": definition}}
+        url = f"https://{self.label}.myshopify.com/admin/api/2026-07/graphql.json"
+        headers = {"X-Shopify-Access-Token": admin["access_token"], "Content-Type": "application/json"}
+        said = Browser(self.stack.simulator).request("POST", url, json.dumps(body).encode(), headers).json()
+        if "errors" in said or said["data"]["metafieldDefinitionCreate"]["userErrors"]:
+            raise Failed(f"the shop does not define {namespace}.{key}: {said}")
 
     def members(self) -> dict[str, list[int]]:
         """Products of each collection, in order."""

@@ -95,9 +95,10 @@ class Merchant:
     def connector(self) -> str:
         return f"/connectors/{PROVIDER}"
 
-    def begin_connect(self, shop: str) -> Attempt:
+    def begin_connect(self, shop: str, purpose: str | None = None) -> Attempt:
         """Asks for the authorize address; keeps the cookie that binds the attempt to this browser."""
-        answer = self.call("POST", f"{self.connector}/configure", {"shop": shop, "method": "oauth"})
+        body = {"shop": shop, "method": "oauth"} | ({"purpose": purpose} if purpose else {})
+        answer = self.call("POST", f"{self.connector}/configure", body)
         if answer.status != 200:
             raise Refused("POST configure", answer)
         said = answer.json()
@@ -123,9 +124,9 @@ class Merchant:
             raise Refused("GET callback", answer)
         return {"path": urlsplit(location).path, **query_of(location)}
 
-    def connect(self, shop: str) -> dict:
+    def connect(self, shop: str, purpose: str | None = None) -> dict:
         """The whole flow; answers the card."""
-        attempt = self.begin_connect(shop)
+        attempt = self.begin_connect(shop, purpose)
         landed = self.finish_connect(self.decide(attempt), attempt.cookie)
         if landed.get("status") != "connected":
             raise AssertionError(f"connecting {shop} ended in {landed}")
@@ -180,6 +181,30 @@ class Merchant:
             if time.monotonic() > deadline:
                 raise AssertionError(f"run {run_id} is still {run['status']} after {seconds:.0f} s")
             time.sleep(0.25)
+
+    # ---- pushing --------------------------------------------------------------------------------
+
+    @property
+    def destination(self) -> str:
+        return f"{self.connector}/destination"
+
+    def push(self, method: str, path: str, body=None) -> dict:
+        """A call about pushing. A run of which a row was refused is answered with 422, and is as good an answer."""
+        answer = self.call(method, f"{self.destination}{path}", body)
+        said = answer.json()
+        if not 200 <= answer.status < 300 and "rows" not in said:
+            raise Refused(f"{method} {path}", answer)
+        return said
+
+    def pushed(self, run: dict, seconds: float = 120.0) -> dict:
+        """Follows a push to its end."""
+        deadline = time.monotonic() + seconds
+        while run["state"] in ("queued", "running"):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"push {run['id']} is still {run['state']} after {seconds:.0f} s")
+            time.sleep(0.25)
+            run = self.push("GET", f"/runs/{run['id']}")
+        return run
 
     # ---- catalogue ------------------------------------------------------------------------------
 

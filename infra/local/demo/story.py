@@ -9,6 +9,7 @@ from .checks import Checks
 from .client import SUCCEEDED, Merchant
 from .compare import Landed, content, unequal_levels, whole
 from .connection import Connection
+from .pushing import Pushing
 from .report import Report
 from .show import RESOURCES, Show, text_of
 
@@ -35,6 +36,7 @@ class Story:
         self.rerun_unchanged()
         self.product_leaves()
         self.change_rerun_undo()
+        Pushing(self.merchant, self.shop, self.show, self.checks, self.report).tell()
         self.report.told["disconnect"] = connection.disconnect()
 
     # ---- runs -----------------------------------------------------------------------------------
