@@ -249,6 +249,7 @@ class Stack:
             "ReturnOrigin": self.return_origin,
             "PublicBaseUrl": self.url,
             "WebhooksBaseUrl": HOOKS_ORIGIN,
+            "RequireTls": "false",
             "LocalApiId": self.api_id,
             **parameters,
         }

@@ -321,7 +321,9 @@ fn rows_in_the_bucket_are_closed_to_the_public_encrypted_over_tls_and_gone_after
             "Resource": [arn, objects], "Condition": { "Bool": { "aws:SecureTransport": "false" } },
         }]);
         assert_eq!(*statements, expected, "{id}");
+        assert_eq!(of_this.context("no policy")?["Condition"], "RequiresTls", "{id}");
     }
+    assert_eq!(template.parameter("RequireTls")["Default"], "true");
     Ok(())
 }
 

@@ -85,7 +85,7 @@ class Pushing:
         for problem in problems:
             table.add_row(f"[dim]{escape(problem['path'])}[/]", f"[red]{problem['code']}[/]", escape(problem["hint"]))
         self.show.put(table)
-        self.checks.same((wrong.status, len(problems)), (400, 2), "a mapping with two mistakes is refused with both, before anything is asked of the shop")
+        self.checks.same((wrong.status, len(problems)), (400, 3), "a mapping with mistakes is refused with all of them at once, each with its place")
         saved = self.save({"to": "price", "from": "price"})
         self.checks.same(saved["revision"], 1, "without them it is saved")
 
@@ -152,21 +152,21 @@ class Pushing:
     def diffs(self, run: dict) -> dict[str, list[dict]]:
         """Key → the fields that a run changes."""
         records = self.merchant.push("GET", f"/runs/{run['id']}/records")["items"]
-        return {record["key"]: record.get("diff", []) for record in records if record["outcome"] != "failed"}
+        return {record["key"]: record.get("diff", []) for record in records if record.get("outcome") != "failed"}
 
     def lines(self, run: dict, each: int = 4) -> None:
         """A run row by row: what is or would be changed, and why not."""
         table = self.show.table("row", "outcome", "field", "before", "", "after")
         for record in self.merchant.push("GET", f"/runs/{run['id']}/records")["items"]:
-            outcome = record["outcome"] or "pending"
+            outcome = record.get("outcome", "pending")
             name, said = f"[bold]{escape(record['key'])}[/]", f"[{OUTCOMES.get(outcome, 'dim')}]{outcome}[/]"
             diff = record.get("diff", [])
             for change in diff[:each]:
                 before, after = (escape(text_of(change.get(side), 40)) for side in ("before", "after"))
                 table.add_row(name, said, escape(change["path"]), f"[red]{before}[/]", "→", f"[green]{after}[/]")
                 name = said = ""
-            if error := record["error"]:
-                table.add_row(name, said, f"[dim]{error['column']}[/]", f"[red]{error['code']}[/]", "", escape(error["hint"]))
+            if error := record.get("error"):
+                table.add_row(name, said, f"[dim]{error.get('column', '')}[/]", f"[red]{error['code']}[/]", "", escape(error["hint"]))
             elif not diff:
                 table.add_row(name, said)
             elif len(diff) > each:

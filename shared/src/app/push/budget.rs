@@ -48,6 +48,8 @@ struct Inner {
     numbers: u64,
     /// Calls on their way, by the number of their lease: the block they drew from, and when. They are sent then.
     calls: BTreeMap<u64, (u64, Timestamp)>,
+    /// Calls whose answers are being put down.
+    answered: u32,
     predictor: Predictor,
     /// What calls asked for that the shared predictor was not told yet.
     learned: Vec<(&'static str, Points)>,
@@ -235,7 +237,12 @@ impl Budget for StepBudget {
             if let Some(wait) = self.another(shape, formula).await? {
                 let now = self.clock.now();
                 let left = Duration::try_from(self.until.duration_since(now)).unwrap_or_default();
-                if wait > left {
+                // The answer to a call of ours that is on its way may tell of far more: of a new shop the bucket is a guess.
+                let answers_come = {
+                    let inner = self.inner();
+                    !inner.calls.is_empty() || inner.answered > 0
+                };
+                if left.is_zero() || wait > left && !answers_come {
                     return Err(ProviderError::Throttled { retry_after: Some(wait) });
                 }
                 self.clock.sleep(wait.clamp(NO_OFTENER, GLANCE)).await;
@@ -272,7 +279,54 @@ impl Budget for StepBudget {
             };
             block.spent = Points::from_thousandths(block.spent.thousandths() + cost.thousandths());
             inner.spent += cost.thousandths();
+            inner.answered += 1;
         }
         self.give_back(false).await;
+        self.inner().answered -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::clock::ManualClock;
+    use crate::testkit::faults::Faults;
+    use crate::testkit::push_store::FakePushStore;
+
+    fn cost() -> Points {
+        Points::whole(30)
+    }
+
+    fn budget_until(seconds: u64) -> StepBudget {
+        let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+        let kept = FakePushStore::new(clock.clone(), Faults::default());
+        let until = clock.now() + Duration::from_secs(seconds);
+        let store = StoreId::for_test("one").unwrap();
+        StepBudget::new(Arc::new(kept), Arc::new(clock), store, ProviderId::Shopify, until)
+    }
+
+    /// Of a new shop 40 points are taken for sure, and two calls at once need more.
+    #[tokio::test]
+    async fn a_second_call_waits_for_what_the_first_answer_tells_of_the_shop() {
+        let budget = budget_until(5);
+        let first = budget.lease("find", cost()).await.unwrap();
+        let status = Status {
+            maximum: Points::whole(2_000),
+            available: Points::whole(1_970),
+            restore_rate: Points::whole(100),
+        };
+        let told = Spent::Told { points: cost(), status };
+        let (second, ()) =
+            tokio::join!(budget.lease("find", cost()), budget.settle(first, "find", Some(cost()), told));
+        assert_eq!(second.unwrap().points, cost());
+    }
+
+    #[tokio::test]
+    async fn a_call_is_refused_where_nothing_will_tell_of_more_in_time() {
+        let budget = budget_until(5);
+        let first = budget.lease("find", cost()).await.unwrap();
+        budget.settle(first, "find", Some(cost()), Spent::Unknown).await;
+        let refused = budget.lease("find", cost()).await.unwrap_err();
+        assert!(matches!(refused, ProviderError::Throttled { retry_after: Some(_) }), "{refused:?}");
     }
 }

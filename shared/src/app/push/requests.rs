@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Pushes;
 use crate::app::audit::Actor;
 use crate::app::error::{AppError, ErrorKind};
+use crate::app::import::Disposition;
 use crate::domain::connection::{Connector, Installation};
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::push::inputs::pages;
@@ -430,7 +431,9 @@ impl Pushes {
         tracing::info!(run.id = %run.id, "a push began");
         if let Mode::Sync(until) = mode {
             // Whatever it comes to, the run is stored and its message goes on with it.
-            let _ = self.handle_until(&message, 1, until).await;
+            if let Disposition::Retry(error) = self.handle_until(&message, 1, until).await {
+                tracing::warn!(run.id = %run.id, code = error.code, "a request could not carry out its run; steps do");
+            }
             if let Ok(Some(run)) = self.runs.load(&run.store, run.provider, &run.id).await {
                 return Ok(run);
             }
