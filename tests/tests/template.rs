@@ -158,16 +158,47 @@ fn every_function_has_a_trigger_and_answers_before_the_api_gives_up() -> Result<
 }
 
 #[test]
-fn only_what_the_platform_signs_is_public() -> Result<()> {
-    let routes = Template::read()?.routes()?;
-    let public: Vec<&str> =
-        routes.iter().filter(|route| !route.signed_in).map(|route| route.path.as_str()).collect();
-    assert_eq!(
-        public,
-        ["/oauth/{provider}/callback", "/webhooks/{provider}", "/webhooks/{provider}/{install_key}"]
-    );
+fn only_what_the_platform_signs_or_a_key_opens_is_public() -> Result<()> {
+    let template = Template::read()?;
+    let routes = template.routes()?;
+    let public: Vec<(&str, &str)> = routes
+        .iter()
+        .filter(|route| !route.signed_in)
+        .map(|route| (route.path.as_str(), route.binary.as_str()))
+        .collect();
+    // The first two are signed; for the last one the handler itself looks a key up (`app/push/keys.rs`).
+    let expected = [
+        ("/oauth/{provider}/callback", "oauth-callback"),
+        ("/webhooks/{provider}", "webhooks"),
+        ("/webhooks/{provider}/{install_key}", "webhooks"),
+        ("/destinations/{destination_id}/{stream}", "destination"),
+    ];
+    assert_eq!(BTreeSet::from_iter(public), BTreeSet::from(expected));
     for route in routes.iter().filter(|route| route.signed_in) {
         assert!(route.path.starts_with("/stores/{store_id}/"), "{}", route.path);
+    }
+    Ok(())
+}
+
+#[test]
+fn data_tools_cannot_take_all_that_the_gateway_lets_through() -> Result<()> {
+    let template = Template::read()?;
+    let stages = template.resources("AWS::ApiGatewayV2::Stage");
+    let stage = &stages.values().next().context("no stage")?["Properties"];
+    let (all, routes) = (&stage["DefaultRouteSettings"], &stage["RouteSettings"]);
+    let settings = routes.as_object().context("no settings of routes")?;
+    let keys: Vec<String> = template
+        .routes()?
+        .into_iter()
+        .filter(|route| route.path.starts_with("/destinations/"))
+        .map(|route| format!("{} {}", route.method, route.path))
+        .collect();
+    assert_eq!(settings.keys().collect::<Vec<_>>(), keys.iter().collect::<Vec<_>>());
+    for (key, own) in settings {
+        for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
+            let (own, all) = (own[limit].as_u64(), all[limit].as_u64());
+            assert!(own.is_some_and(|own| Some(2 * own) <= all), "{key}: {limit}: {own:?} of {all:?}");
+        }
     }
     Ok(())
 }

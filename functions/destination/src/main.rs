@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use shared::adapters::clients;
 use shared::adapters::dynamodb::{
-    DynamoBudgets, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoKeyStates, DynamoMappings,
-    DynamoPushRuns, DynamoResults,
+    DynamoBudgets, DynamoConnectors, DynamoDestinationKeys, DynamoHistory, DynamoHooks, DynamoKeyStates,
+    DynamoMappings, DynamoPushRuns, DynamoResults,
 };
 use shared::adapters::push_queue::SqsPushQueue;
 use shared::adapters::s3::S3Inputs;
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::app::access::Access;
-use shared::app::destination::Destinations;
 use shared::app::push::Pushes;
 use shared::lambda::config::{self, environment};
 use shared::lambda::destination::{DestinationApp, destination};
@@ -39,15 +38,13 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: clock.clone(),
         metrics: metrics.clone(),
     };
-    let mappings = Arc::new(DynamoMappings::new(tables.clone(), config.destinations_table));
-    let destinations =
-        Destinations { access: access.clone(), destination: shopify.clone(), mappings: mappings.clone() };
     let push_table = config.push_table;
+    let keys = Arc::new(DynamoDestinationKeys::new(tables.clone(), push_table.clone()));
     let pushes = Pushes {
         access,
         destination: shopify.clone(),
         writer: shopify,
-        mappings,
+        mappings: Arc::new(DynamoMappings::new(tables.clone(), config.destinations_table)),
         runs: Arc::new(DynamoPushRuns::new(tables.clone(), push_table.clone())),
         inputs: Arc::new(S3Inputs::new(clients::s3(&sdk), config.inputs_bucket)),
         results: Arc::new(DynamoResults::new(tables.clone(), push_table.clone(), clock.clone())),
@@ -57,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: clock.clone(),
         random: Arc::new(SystemRandom),
     };
-    let app = Arc::new(DestinationApp { destinations, pushes });
+    let app = Arc::new(DestinationApp::new(keys, pushes));
     let edge = Edge { store_claim: config.store_claim, clock, metrics };
     serve(edge, |call| destination(app.clone(), call)).await
 }

@@ -16,6 +16,7 @@ from ..stack import PROVIDER, Stack
 
 NOBODY = "store_nobody"
 NO_RUN = "run_" + "0" * 32
+NO_DESTINATION = "dst_" + "0" * 32
 NO_RECORD = "00000000-0000-5000-8000-000000000000"
 # How a route is reached without doing what it is there for; what comes back still tells who may ask.
 REFUSED_BY_THE_HANDLER = {
@@ -34,6 +35,8 @@ REFUSED_BY_THE_HANDLER = {
     "POST /stores/{store_id}/connectors/{provider}/destination/runs/{run_id}/undo": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/destination/runs/{run_id}/cancel": {"query": "?unknown=1"},
     "DELETE /stores/{store_id}/connectors/{provider}/destination/mappings/{stream}": {"query": "?unknown=1"},
+    "POST /stores/{store_id}/connectors/{provider}/destination/keys": {"body": {"stream": "products", "name": "drill", "unknown": 1}},
+    "DELETE /stores/{store_id}/connectors/{provider}/destination/keys/{destination_id}": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/cancel": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/undo": {"query": "?unknown=1"},
     "POST /stores/{store_id}/connectors/{provider}/imports/{run_id}/retry": {"query": "?unknown=1"},
@@ -84,6 +87,16 @@ class Tenants:
         self.run = owner.ask("GET", f"{owner.connector}/imports?limit=1")["items"][0]["run_id"]
         self.push = owner.push("GET", "/runs?limit=1")["items"][0]["id"]
         self.record = owner.catalogue("products")[0]["internal_id"]
+        self.key_of_owner, self.key_of_stranger = self.key(owner), self.key(stranger)
+
+    def key(self, merchant: Merchant) -> tuple[str, str]:
+        """A destination of a store, and the key that opens it."""
+        path = f"/stores/{merchant.store}/connectors/{PROVIDER}/destination/keys"
+        made = self.stack.call("POST", path, token=merchant.token, body={"stream": "products", "name": "drill"})
+        said = json.loads(made.body)
+        # D6 looks for it wherever something was written.
+        merchant.evidence.secret("key of a data tool", said["key"])
+        return said["destination"]["id"], said["key"]
 
     def play(self) -> dict:
         began = time.monotonic()
@@ -155,7 +168,7 @@ class Tenants:
     def path(self, route: template.Route, store: str, run: str = "", record: str = "") -> str:
         """The address of a route; where nothing is named, it is about what the owner has."""
         run = run or (self.push if "/destination/" in route.path else self.run)
-        return route.path.format(store_id=store, provider=PROVIDER, run_id=run, resource="products", stream="products", id=record or self.record)
+        return route.path.format(store_id=store, provider=PROVIDER, run_id=run, resource="products", stream="products", destination_id=NO_DESTINATION, id=record or self.record)
 
     def unsigned(self) -> dict[str, str | None]:
         mint, mine = self.stack.mint, self.owner.store
@@ -182,7 +195,32 @@ class Tenants:
 
     # ---- routes for everyone --------------------------------------------------------------------
 
+    def keyed(self, route: template.Route) -> None:
+        """A route that a key opens: whoever has no key for it is answered alike, and learns of nothing."""
+        name = f"{route.method} {route.path}"
+        (mine, key), (theirs, other) = self.key_of_owner, self.key_of_stranger
+        mistyped = key[:-1] + ("0" if key[-1] != "0" else "1")
+        tries = {
+            "no key": (mine, "products", None),
+            "the owner's token": (mine, "products", self.owner.token),
+            "another store's key": (mine, "products", other),
+            "the key at another store's destination": (theirs, "products", key),
+            "the key at no destination": (NO_DESTINATION, "products", key),
+            "the key for another stream": (mine, "customers", key),
+            "the key for no stream": (mine, "nothing", key),
+            "a mistyped key": (mine, "products", mistyped),
+        }
+        answers = {}
+        for what, (destination, stream, token) in tries.items():
+            path = route.path.format(destination_id=destination, stream=stream)
+            answers[what] = self.stack.call(route.method, path, token=token, body={"records": [{"fields": {}}]})
+            self.matrix.hold(name, answers[what].status == 401, what, (answers[what].status, answers[what].body[:200]))
+        same = len({repr(masked(answer)) for answer in answers.values()}) == 1
+        self.matrix.hold(name, same, "all are answered alike", [answer.body[:100] for answer in answers.values()])
+
     def public(self, route: template.Route) -> None:
+        if "{destination_id}" in route.path:
+            return self.keyed(route)
         name = f"{route.method} {route.path}"
         path = route.path.format(provider=PROVIDER, install_key="A" * 43)
         body = {"shop_domain": "acme.myshopify.com", "store_id": self.owner.store} if route.method == "POST" else None

@@ -5,6 +5,7 @@
 
 mod destination;
 mod pushes;
+mod tools;
 mod webhooks;
 
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
@@ -48,6 +49,7 @@ pub fn document() -> OpenApi {
     writer.webhooks();
     writer.destination();
     writer.pushes();
+    writer.tools();
     writer.runs();
     writer.catalog();
     writer.schema::<ProviderId>();
@@ -503,6 +505,7 @@ fn in_path(name: &str) -> ParameterBuilder {
         "run_id" => ("The run.", text()),
         "resource" => ("What to show.", shown_resources()),
         "stream" => ("What is filled.", Ref::from_schema_name(Stream::name()).into()),
+        "destination_id" => ("The destination, as its key's answer names it.", text()),
         "install_key" => ("The installation's own part of the address.", text()),
         _ => ("The record's id in the store.", text()),
     };

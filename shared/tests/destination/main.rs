@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where the world is not as it set it up")]
 
+mod keys;
+mod multiwoven;
 mod runs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +13,6 @@ use std::sync::Arc;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
 use shared::app::access::Access;
-use shared::app::destination::Destinations;
 use shared::app::push::Pushes;
 use shared::domain::connection::{Connector, Installation, Method};
 use shared::domain::ids::{InstallId, ProviderId, ShopId, StoreId};
@@ -137,8 +138,8 @@ impl World {
         });
         let kept = Arc::new(self.kept.clone());
         let pushes = Pushes {
-            access: access.clone(),
-            destination: destination.clone(),
+            access,
+            destination,
             writer: Arc::new(self.writer.clone()),
             mappings: self.mappings.clone(),
             runs: kept.clone(),
@@ -150,8 +151,7 @@ impl World {
             clock,
             random: self.random.clone(),
         };
-        let destinations = Destinations { access, destination, mappings: self.mappings.clone() };
-        Arc::new(DestinationApp { destinations, pushes })
+        Arc::new(DestinationApp::new(Arc::new(self.kept.clone()), pushes))
     }
 
     async fn ask(
@@ -375,6 +375,10 @@ async fn every_event_is_answered_as_its_name_says() {
             let wrote = runs::id(&world.send("/write/{stream}", "", &json!([runs::row(7), {}])).await);
             let kept = runs::id(&world.send("/write/{stream}", "mode=accept", &runs::rows(1..2)).await);
             named.extend([plan, wrote, kept].into_iter().filter(|run| text.contains(run)));
+        }
+        if text.contains("/destinations/") || text.contains("/destination/keys") {
+            world.save(&example(), None).await;
+            world.known_key().await;
         }
         let (runs_before, sent_before) = (world.kept.all_runs(), world.kept.waiting());
         let response = world.feed(event).await;

@@ -86,7 +86,7 @@ impl World {
         for _ in 0..100 {
             let Some(message) = self.kept.pop_or_wait() else { return };
             let until = self.clock.now() + std::time::Duration::from_secs(75);
-            if let Disposition::Retry(error) = pushes.pushes.handle_until(&message, 1, until).await {
+            if let Disposition::Retry(error) = pushes.tools.pushes.handle_until(&message, 1, until).await {
                 self.kept.put_back(message, error.retry_after().unwrap_or_default());
             }
         }
@@ -350,9 +350,9 @@ async fn every_batch_is_answered_record_by_record() {
         let mut context = context;
         context.deadline = u64::try_from(world.clock.now().as_millisecond()).unwrap() + 120_000;
         let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), context);
-        let app = Arc::try_unwrap(world.app()).ok().unwrap().pushes;
+        let app = world.app().tools.pushes.clone();
         let queue = Arc::new(FakeRedelivery::default());
-        let answer = destination_step(Arc::new(app), queue, event).await.unwrap();
+        let answer = destination_step(app, queue, event).await.unwrap();
         let again: Vec<usize> = answer
             .batch_item_failures
             .iter()

@@ -54,6 +54,8 @@ pub struct ShownPush {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub waiting: Option<RowError>,
+    /// Who asked for it: the opaque id of the token's subject, or the id of the destination whose key was used.
+    pub asked_by: String,
     /// When it was asked for, RFC 3339.
     pub created_at: String,
     /// When it last changed, RFC 3339.
@@ -76,6 +78,7 @@ impl From<PushRun> for ShownPush {
             forecast_seconds: None,
             stopped: run.stopped,
             waiting: run.waiting.filter(|_| !over),
+            asked_by: run.asked_by,
             created_at: run.created_at.to_string(),
             updated_at: run.updated_at.to_string(),
         }

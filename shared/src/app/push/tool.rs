@@ -21,6 +21,7 @@ use crate::domain::push::ledger::{Outcome, Tally};
 use crate::domain::push::row::{Row, undouble_apostrophes};
 use crate::domain::push::run::{PushKind, PushRun, PushState, Safety};
 use crate::domain::push::state::fingerprint;
+use crate::ports::push_store::DestinationKeys;
 
 /// Rows that were refused of which an answer tells.
 const MOST_TOLD: u32 = 20;
@@ -151,6 +152,13 @@ fn refusal(error: AppError) -> AppError {
 }
 
 impl Tools {
+    /// Keys beside the pushes that they open, with the same history, time and chance.
+    pub fn new(keys: Arc<dyn DestinationKeys>, pushes: Pushes) -> Self {
+        let (history, clock) = (pushes.access.history.clone(), pushes.clock.clone());
+        let keys = ToolKeys { keys, history, clock, random: pushes.random.clone() };
+        Self { keys, pushes: Arc::new(pushes) }
+    }
+
     /// Takes what a tool posted to a destination. `body` is asked for once the key has proven to open it; rows are
     /// written until then, and what is left by steps.
     ///

@@ -3,9 +3,8 @@
 //! Bodies hold rows and nothing else, so that a file of rows can be sent as it is; what is chosen stands in the query.
 
 use std::str::FromStr;
-use std::time::Duration;
 
-use super::{Asked, stream};
+use super::{Asked, SYNC, stream};
 use crate::app::error::AppError;
 use crate::app::import::shown::ShownPage;
 use crate::app::push::Pushes;
@@ -20,10 +19,6 @@ use crate::lambda::http::{Call, Query, Response, json};
 
 /// The largest body of rows that is read. Lambda takes events of 6 MB, and NDJSON comes in Base64.
 pub const MAX_ROWS_BYTES: usize = 4 << 20;
-
-/// How long a request carries a run out itself. Thirty seconds after it began the gateway answers in our place, and the
-/// last call to the shop and what has to be put down take their time.
-const SYNC: Duration = Duration::from_secs(15);
 
 /// The brakes, by their names in the query.
 const SAFETY: [&str; 4] = ["stop_after_failed_percent", "delete_guard_percent", "on_drift", "undo_days"];
