@@ -37,9 +37,15 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let app = Arc::new(WebhookStep {
         access,
         webhooks: shopify,
-        runs: Arc::new(DynamoRuns::new(tables.clone(), config.runs_table.clone(), clock)),
+        runs: Arc::new(DynamoRuns::new(tables.clone(), config.runs_table.clone(), clock.clone())),
         steps: Arc::new(SqsStepQueue::new(sqs, config.import_steps_queue)),
-        personal: Arc::new(DynamoPersonal::new(tables, config.runs_table, config.catalog_table)),
+        personal: Arc::new(DynamoPersonal::new(
+            tables,
+            config.runs_table,
+            config.catalog_table,
+            config.push_table,
+            clock,
+        )),
         random: Arc::new(SystemRandom),
         public_base_url: config.webhooks_base_url,
     });

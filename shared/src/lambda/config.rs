@@ -410,6 +410,8 @@ pub struct WebhookStep {
     pub runs_table: String,
     /// Table of eshopOS records.
     pub catalog_table: String,
+    /// Table of pushes.
+    pub push_table: String,
     /// Address of the queue of import steps.
     pub import_steps_queue: String,
     /// Address of the queue of webhooks.
@@ -430,6 +432,7 @@ impl WebhookStep {
         let history_table = from.text("HISTORY_TABLE");
         let runs_table = from.text("RUNS_TABLE");
         let catalog_table = from.text("CATALOG_TABLE");
+        let push_table = from.text("PUSH_TABLE");
         let import_steps_queue = from.text("IMPORT_STEPS_QUEUE");
         let webhooks_queue = from.text("WEBHOOKS_QUEUE");
         let install_secret_prefix = from.text("INSTALL_SECRET_PREFIX");
@@ -439,6 +442,7 @@ impl WebhookStep {
             history_table,
             runs_table,
             catalog_table,
+            push_table,
             import_steps_queue,
             webhooks_queue,
             install_secret_prefix,

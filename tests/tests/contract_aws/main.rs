@@ -86,8 +86,7 @@ async fn pushes() -> Checked {
     contract::push::results(&results).await?;
     let (of_imports, catalog) =
         (server.table("runs", Some("by_start")).await, server.table("catalog", Some("by_external")).await);
-    let personal = DynamoPersonal::new(client.clone(), of_imports, catalog);
-    let personal = personal.with_pushes(&client, &table, clock.clone());
+    let personal = DynamoPersonal::new(client.clone(), of_imports, catalog, table.clone(), clock.clone());
     contract::push::erasures(&runs, &results, &personal).await?;
     assert_eq!(pieces_with(&client, &table, b"zzzz").await, 3, "another store's image alone");
     contract::push::states(&DynamoKeyStates::new(client.clone(), table.clone(), clock)).await?;
@@ -265,8 +264,7 @@ async fn what_is_kept_about_a_person_is_found_and_erased_and_nobody_elses() -> C
         (server.table("runs", Some("by_start")).await, server.table("catalog", Some("by_external")).await);
     let push = server.table("push", None).await;
     let clock = Arc::new(SystemClock);
-    let personal = DynamoPersonal::new(server.dynamodb(), runs.clone(), catalog.clone());
-    let personal = personal.with_pushes(&server.dynamodb(), &push, clock);
+    let personal = DynamoPersonal::new(server.dynamodb(), runs.clone(), catalog.clone(), push.clone(), clock);
     let (store, other, shop) = (contract::samples::store()?, contract::samples::store()?, ShopId(1));
     let keep = async |table: &str, store: &StoreId, shop: ShopId, subject, items: u32| {
         let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);

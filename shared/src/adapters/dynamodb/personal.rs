@@ -42,26 +42,20 @@ struct Pushes {
 #[derive(Clone)]
 pub struct DynamoPersonal {
     tables: [(&'static str, Table); 2],
-    pushes: Option<Pushes>,
+    pushes: Pushes,
 }
 
 impl DynamoPersonal {
     /// The tables of these names.
-    pub fn new(client: Client, runs: String, catalog: String) -> Self {
+    pub fn new(client: Client, runs: String, catalog: String, push: String, clock: Arc<dyn Clock>) -> Self {
         let table = |name, service| (service, Table::new(client.clone(), name, service));
-        Self { tables: [table(runs, "runs"), table(catalog, "catalog")], pushes: None }
-    }
-
-    /// And the table of pushes.
-    #[must_use]
-    pub fn with_pushes(self, client: &Client, table: &str, clock: Arc<dyn Clock>) -> Self {
         let pushes = Pushes {
-            notes: Table::new(client.clone(), table.to_owned(), "push"),
-            runs: DynamoPushRuns::new(client.clone(), table.to_owned()),
-            results: DynamoResults::new(client.clone(), table.to_owned(), clock.clone()),
+            notes: Table::new(client.clone(), push.clone(), "push"),
+            runs: DynamoPushRuns::new(client.clone(), push.clone()),
+            results: DynamoResults::new(client.clone(), push, clock.clone()),
             clock,
         };
-        Self { pushes: Some(pushes), ..self }
+        Self { tables: [table(runs, "runs"), table(catalog, "catalog")], pushes }
     }
 
     /// Counts what one table holds, and with `erase` deletes it.
@@ -86,10 +80,8 @@ impl DynamoPersonal {
         for (name, table) in &self.tables {
             held.push(Held { table: name, items: self.look(table, &partitions, erase).await? });
         }
-        if let Some(pushes) = &self.pushes {
-            let items = pushes.images(store, provider, shop, person, erase).await?;
-            held.push(Held { table: "push", items });
-        }
+        let items = self.pushes.images(store, provider, shop, person, erase).await?;
+        held.push(Held { table: "push", items });
         Ok(held)
     }
 }
@@ -186,9 +178,6 @@ impl PersonalData for DynamoPersonal {
     }
 
     async fn erase_shop(&self, store: &StoreId, provider: ProviderId, shop: ShopId) -> Result<(), PortError> {
-        match &self.pushes {
-            Some(pushes) => pushes.erase_shop(store, provider, shop).await,
-            None => Ok(()),
-        }
+        self.pushes.erase_shop(store, provider, shop).await
     }
 }
