@@ -1,12 +1,14 @@
 //! The rules `infra/template.yaml` must keep. Most are settings the local stack accepts and ignores, so that only
 //! reading the template can prove them.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use shared::adapters::dynamodb::keys;
+use shared::lambda::config;
 use system_tests::project_root;
 use system_tests::template::{Function, Template};
 
@@ -562,6 +564,43 @@ fn a_function_is_told_of_exactly_what_it_may_use() -> Result<()> {
             "{}: the claim is read behind the authorizer and nowhere else",
             function.id
         );
+    }
+    Ok(())
+}
+
+/// The variables that the configuration of a function asks for.
+fn read_by(binary: &str) -> BTreeSet<String> {
+    let read = RefCell::new(BTreeSet::new());
+    let lookup = |name: &str| {
+        read.borrow_mut().insert(name.to_owned());
+        None
+    };
+    let refused = match binary {
+        "catalog" => config::Catalog::parse(lookup).err(),
+        "configure" => config::Configure::parse(lookup).err(),
+        "destination" => config::Destination::parse(lookup).err(),
+        "destination-step" => config::DestinationStep::parse(lookup).err(),
+        "disconnect" => config::Disconnect::parse(lookup).err(),
+        "import-step" => config::ImportStep::parse(lookup).err(),
+        "imports" => config::Imports::parse(lookup).err(),
+        "oauth-callback" => config::OauthCallback::parse(lookup).err(),
+        "status" => config::Status::parse(lookup).err(),
+        "sweeper" => config::Sweeper::parse(lookup).err(),
+        "webhook-step" => config::WebhookStep::parse(lookup).err(),
+        "webhooks" => config::Webhooks::parse(lookup).err(),
+        _ => None,
+    };
+    assert!(refused.is_some(), "{binary} has a configuration without which it does not start");
+    read.into_inner()
+}
+
+#[test]
+fn a_function_reads_everything_that_it_is_told() -> Result<()> {
+    let template = Template::read()?;
+    for function in template.functions()? {
+        let variables = function.properties["Environment"]["Variables"].as_object().context("variables")?;
+        let told: BTreeSet<String> = variables.keys().cloned().collect();
+        assert_eq!(told, read_by(function.binary), "{}", function.id);
     }
     Ok(())
 }
