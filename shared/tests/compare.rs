@@ -71,6 +71,7 @@ fn imported(record: &Record) -> StoredRecord {
         base: source.base,
         mapper: MAPPER_VERSION,
         record: record.clone(),
+        local: None,
     }
 }
 

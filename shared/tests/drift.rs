@@ -54,6 +54,7 @@ fn stored(id: u64, record: &Record) -> StoredRecord {
         base: source.base,
         mapper: MAPPER_VERSION,
         record: source.record,
+        local: None,
     }
 }
 

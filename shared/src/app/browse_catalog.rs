@@ -187,7 +187,7 @@ fn described(
         Standing::Detached => ("detached", None),
     };
     CatalogRow {
-        internal_id: stored.key.internal_id(store).to_string(),
+        internal_id: stored.internal_id(store).to_string(),
         external_id,
         standing,
         missing_since,

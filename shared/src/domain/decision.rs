@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::options::MassMissing;
-use super::plan::PlanEntry;
+use super::plan::{Outcome, PlanEntry};
 use super::record::{Kind, Resource};
 use super::warning::Code;
 
@@ -293,8 +293,35 @@ impl Decisions {
         most.1
     }
 
-    /// Marks in what a preview planned for a record what a run that carries it out will take.
-    pub fn preview(&self, entry: &mut PlanEntry) {
+    /// Marks in what a preview planned for a record what a run that carries it out will do: which record made here it
+    /// becomes one with, and whose values stand. `id_of` is the id of the record made here of a number.
+    pub fn preview(&self, entry: &mut PlanEntry, id_of: impl Fn(u64) -> Uuid) {
+        let adopted = self.adopted(entry.kind, entry.external_id);
+        let ours = entry.candidates.iter().position(|one| Some(id_of(one.number)) == adopted);
+        if let Some(at) = ours {
+            let ours = entry.candidates.swap_remove(at);
+            let proposed = [
+                Code::IdAdoptionProposed,
+                Code::IdAmbiguousMatch,
+                Code::IdDuplicateHandle,
+                Code::LocMatchAmbiguous,
+            ];
+            entry.codes.retain(|code| !proposed.contains(code));
+            entry.codes.push(Code::IdAdopted);
+            if ours.diff.iter().any(|diff| diff.kept) {
+                entry.codes.push(Code::ConfNoBase);
+            }
+            entry.codes.sort_unstable();
+            (entry.outcome, entry.adopts, entry.diff) = (Outcome::Updated, Some(ours.number), ours.diff);
+            entry.candidates.clear();
+        } else if entry.kind == Kind::Warehouse && self.creates_warehouse(entry.external_id) {
+            entry
+                .codes
+                .retain(|code| ![Code::LocMatchAmbiguous, Code::IdAdopted, Code::ConfNoBase].contains(code));
+            (entry.outcome, entry.adopts) = (Outcome::Created, None);
+            entry.candidates.clear();
+            entry.diff.clear();
+        }
         for diff in entry.diff.iter_mut().filter(|diff| diff.kept) {
             let place = Place { list: diff.list, child: diff.child.as_deref(), field: &diff.field };
             diff.taken = self.side(entry.kind, entry.external_id, place) == Side::Theirs;
@@ -302,7 +329,7 @@ impl Decisions {
         }
         let kept = entry.diff.iter().any(|diff| diff.kept);
         if entry.diff.iter().any(|diff| diff.taken) {
-            entry.codes.retain(|code| kept || *code != Code::ConfKeptLocal);
+            entry.codes.retain(|code| kept || ![Code::ConfKeptLocal, Code::ConfNoBase].contains(code));
             entry.codes.push(Code::ConfTookSource);
             entry.codes.sort_unstable();
             entry.codes.dedup();
@@ -316,6 +343,17 @@ impl Decisions {
                 (decision.record() == Some((kind, external_id))).then_some(*internal_id)
             }
             _ => None,
+        })
+    }
+
+    /// A decision by which a record made here would become one with several of the shop's.
+    pub fn adopted_twice(&self) -> Option<&Decision> {
+        let mut seen = std::collections::HashSet::new();
+        self.0.iter().find(|decision| match decision {
+            Decision::Adopt { internal_id, .. } | Decision::LinkWarehouse { internal_id, .. } => {
+                !seen.insert(*internal_id)
+            }
+            _ => false,
         })
     }
 

@@ -8,6 +8,8 @@
 //! | changed | changed, equal | both; the base moves |
 //! | changed | changed, different | conflict: ours, or theirs where that was decided |
 //!
+//! Without a base, of a record made here that was linked to the shop's, every difference is a conflict.
+//!
 //! Lists merge child by child: one that either side added or took away is one that it changed. The base holds hashes
 //! only, so what it cannot tell is resolved so that nothing of the merchant's is lost.
 
@@ -16,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::decision::{Decisions, Place, Side};
-use super::fingerprint::Hasher;
+use super::fingerprint::{Base, Hasher};
 use super::ids::RunId;
 use super::plan::{
     CodeCounts, Comparison, Counts, FieldDiff, Fingerprinted, Outcome, created, describe, recreated, shown,
@@ -390,7 +392,12 @@ impl<'a> Merge<'a> {
         let taken = conflict && self.terms.decisions.side(kind, id, place) == Side::Theirs;
         let kept = conflict && !taken;
         if conflict {
-            let code = if taken { Code::ConfTookSource } else { Code::ConfKeptLocal };
+            let no_base = self.stored.base == Base::default();
+            let code = match taken {
+                true => Code::ConfTookSource,
+                false if no_base => Code::ConfNoBase,
+                false => Code::ConfKeptLocal,
+            };
             *self.codes.entry(code).or_default() += 1;
         }
         self.diff.push(FieldDiff {

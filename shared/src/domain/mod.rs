@@ -11,6 +11,7 @@ pub mod fingerprint;
 pub mod gone;
 pub mod history;
 pub mod ids;
+pub mod lookalike;
 pub mod merge;
 pub mod notice;
 pub mod options;

@@ -201,13 +201,13 @@ pub struct PlanEntry {
     /// Records made here that it may be the same as.
     #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Lookalike>,
-    /// The number of the record made here that it becomes one with.
+    /// The number of the record made here that it is or becomes one with.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub adopts: Option<u64>,
 }
 
 /// A record made here that may be the same as one in the shop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lookalike {
     /// Its number.
     #[serde(rename = "n")]
@@ -218,6 +218,20 @@ pub struct Lookalike {
     /// The field that both have in common, such as `sku`.
     #[serde(rename = "b")]
     pub by: String,
+    /// Its version, to which a decision about it is bound.
+    #[serde(rename = "v", default)]
+    pub version: u64,
+    /// In what it differs from the shop's: if both are the same, its values are kept unless decided otherwise.
+    #[serde(rename = "d", default, skip_serializing_if = "Vec::is_empty")]
+    pub diff: Vec<FieldDiff>,
+    /// How many more differences there are.
+    #[serde(rename = "r", default, skip_serializing_if = "is_zero")]
+    pub more: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// The result of comparing one source record with what is stored.

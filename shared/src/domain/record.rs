@@ -405,6 +405,21 @@ pub struct StoredRecord {
     pub mapper: u32,
     /// The content.
     pub record: Record,
+    /// The number that it has here, where it was made here and linked to the shop's later. It keeps the id it had.
+    pub local: Option<u64>,
+}
+
+impl StoredRecord {
+    /// The key under which it stands, which gives it its id: the shop's, or the one it was made here under.
+    pub fn place(&self) -> RecordKey {
+        let RecordKey { source, kind, .. } = self.key;
+        self.local.map_or(self.key, |number| RecordKey::local(source.provider, kind, number))
+    }
+
+    /// The internal id.
+    pub fn internal_id(&self, store: &StoreId) -> Uuid {
+        self.place().internal_id(store)
+    }
 }
 
 /// The version of the mapping rules. Raised when the same source would map to something else.

@@ -302,6 +302,7 @@ mod tests {
             base: source.base.clone(),
             mapper: MAPPER_VERSION,
             record: source.record.clone(),
+            local: None,
         }
     }
 

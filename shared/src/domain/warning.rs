@@ -82,7 +82,7 @@ codes! {
     FldMetafieldUnmapped = "FLD_METAFIELD_UNMAPPED", Info, "The record has metafields, which are kept as they came and stand for no field here.";
     ConfKeptLocal = "CONF_KEPT_LOCAL", Warning, "Both sides changed this field; yours was kept. Take the shop's value in a preview, or by editing it here.";
     ConfTookSource = "CONF_TOOK_SOURCE", Info, "Both sides changed this field; the shop's value was taken, as decided.";
-    ConfNoBase = "CONF_NO_BASE", Warning, "This record was linked to the shop's, and the two differ in this field; yours was kept. Edit it here to take the shop's value.";
+    ConfNoBase = "CONF_NO_BASE", Warning, "This record was linked to the shop's, and the two differ in this field; yours was kept. Take the shop's value in the preview, or by editing it here.";
     ConnShopChanged = "CONN_SHOP_CHANGED", Blocker, "The store was connected anew while the run was going on. Run again.";
     RunChunkRetried = "RUN_CHUNK_RETRIED", Info, "Part of the run was tried again. Nothing to do.";
     MissInSource = "MISS_IN_SOURCE", Warning, "The record is no longer in the shop. It was kept and marked; remove it if you no longer sell it.";
@@ -95,7 +95,7 @@ codes! {
     ColSmartFrozen = "COL_SMART_FROZEN", Info, "The members of a smart collection were copied as they are now; they are refreshed by a rerun.";
     LocRenamedSource = "LOC_RENAMED_SOURCE", Info, "The location was renamed in the shop; the warehouse is the same one.";
     LocRenamedLocal = "LOC_RENAMED_LOCAL", Info, "The warehouse keeps the name it was given here; the shop's name is kept beside it.";
-    LocMatchAmbiguous = "LOC_MATCH_AMBIGUOUS", Blocker, "A warehouse of the same name exists and is linked to no location. Decide `create_warehouse` on the preview to make another beside it, or rename yours and run again.";
+    LocMatchAmbiguous = "LOC_MATCH_AMBIGUOUS", Blocker, "A warehouse of the same name was made here and is linked to no location. Decide in the preview: `link_warehouse` if it is this place, `create_warehouse` to make another beside it.";
     LocDuplicateSuspect = "LOC_DUPLICATE_SUSPECT", Warning, "Another location of the shop has the same name. Both are kept, told apart by their ids; rename one in the shop if that is not meant.";
     LocInactive = "LOC_INACTIVE", Info, "The location is inactive in the shop; it is kept and flagged.";
     LocFulfillmentService = "LOC_FULFILMENT_SERVICE", Info, "The location belongs to a fulfilment service, which owns its stock.";

@@ -294,6 +294,7 @@ impl Writer {
                     "preview_expired",
                     "nothing_to_decide",
                     "not_proposed",
+                    "adopted_twice",
                     "too_many_decisions",
                 ],
             ),

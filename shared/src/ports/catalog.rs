@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{Page, PortError};
-use crate::domain::ids::StoreId;
+use crate::domain::ids::{ProviderId, StoreId};
+use crate::domain::lookalike::Mark;
 use crate::domain::record::{Kind, Record, RecordKey, Source, Standing, StoredRecord};
 use crate::domain::run::Cost;
 
@@ -15,7 +16,15 @@ pub enum Expect {
     Absent,
     /// A record of this version.
     Version(u64),
+    /// A record of this version that was made here and is linked to no shop, and none under the new key: from now on
+    /// they are one, under the id of the one made here.
+    Unlinked(u64),
+    /// A record of this version that was linked to the shop's under this key: it becomes one made here again.
+    Linked(RecordKey, u64),
 }
+
+/// How many records that bear one mark are told of. More than one is too many to choose from without a person.
+pub const MOST_ALIKE: usize = 5;
 
 /// What eshopOS itself does to a record.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +41,8 @@ pub enum Edit {
 /// record writes).
 #[async_trait]
 pub trait Catalog: Send + Sync {
-    /// Reads records, in the order of `keys`. Eventually consistent unless `consistent`.
+    /// Reads records, in the order of `keys`. Eventually consistent unless `consistent`. One that was made here and is
+    /// linked to the shop's is found under both keys, and carries the shop's.
     async fn get(
         &self,
         store: &StoreId,
@@ -50,7 +60,8 @@ pub trait Catalog: Send + Sync {
         cost: &mut Cost,
     ) -> Result<(), PortError>;
 
-    /// Deletes one record of exactly this version; `PortError::Conflict` otherwise.
+    /// Deletes one record of exactly this version; `PortError::Conflict` otherwise. One that is linked is not deleted but
+    /// released, see [`Expect::Linked`].
     async fn delete(
         &self,
         store: &StoreId,
@@ -89,6 +100,17 @@ pub trait Catalog: Send + Sync {
         cursor: Option<String>,
         cost: &mut Cost,
     ) -> Result<Page<u64>, PortError>;
+
+    /// The numbers of records that were made here, are linked to no shop and bear one of these marks: for each mark in
+    /// its order, at most [`MOST_ALIKE`]. One of them may have lost its mark since.
+    async fn bearing(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        kind: Kind,
+        marks: &[Mark],
+        cost: &mut Cost,
+    ) -> Result<Vec<Vec<u64>>, PortError>;
 
     /// Lists a store's records of a kind, whatever their source, at most `limit`.
     async fn list(

@@ -10,12 +10,14 @@ use uuid::Uuid;
 use super::faults::Faults;
 use crate::adapters::dynamodb::cursor::Scope;
 use crate::adapters::dynamodb::keys;
+use crate::adapters::dynamodb::links::marks_of;
 use crate::adapters::dynamodb::units::{item_bytes, read_units, write_units};
 use crate::adapters::dynamodb::wire_catalog::{Encoded, encode, page_bytes};
 use crate::domain::ids::{ProviderId, RunId, StoreId};
+use crate::domain::lookalike::Mark;
 use crate::domain::record::{Kind, MAPPER_VERSION, Record, RecordKey, Source, Standing, StoredRecord};
 use crate::domain::run::Cost;
-use crate::ports::catalog::{Catalog, Expect};
+use crate::ports::catalog::{Catalog, Expect, MOST_ALIKE};
 use crate::ports::{Page, PortError};
 
 const SERVICE: &str = "catalogue";
@@ -34,6 +36,8 @@ type Place = (StoreId, Kind, Uuid);
 #[derive(Default)]
 struct Inner {
     entries: BTreeMap<Place, Entry>,
+    /// Where records stand that were made here, by the places that their shop's keys would give them.
+    links: BTreeMap<Place, Place>,
     spent: Cost,
 }
 
@@ -55,6 +59,21 @@ pub struct Shown {
 
 fn place(store: &StoreId, key: &RecordKey) -> Place {
     (store.clone(), key.kind, key.internal_id(store))
+}
+
+impl Inner {
+    /// The entry of a key, whether it stands under that or was made here and is linked to it.
+    fn find(&self, at: &Place) -> Option<&Entry> {
+        self.entries.get(self.links.get(at).unwrap_or(at))
+    }
+
+    fn put(&mut self, store: &StoreId, entry: Entry) {
+        let stands = place(store, &entry.record.place());
+        if entry.record.local.is_some() {
+            self.links.insert(place(store, &entry.record.key), stands.clone());
+        }
+        self.entries.insert(stands, entry);
+    }
 }
 
 fn sized(store: &StoreId, record: &StoredRecord) -> Result<(Encoded, Entry), PortError> {
@@ -92,7 +111,7 @@ impl FakeCatalog {
 
     /// A record, past all faults.
     pub fn stored(&self, store: &StoreId, key: &RecordKey) -> Option<StoredRecord> {
-        self.inner().entries.get(&place(store, key)).map(|entry| entry.record.clone())
+        self.inner().find(&place(store, key)).map(|entry| entry.record.clone())
     }
 
     /// Every record of a store, past all faults, by kind and internal id.
@@ -105,7 +124,7 @@ impl FakeCatalog {
     /// Puts a record there as it is, past all faults and conditions.
     pub fn insert(&self, store: &StoreId, record: &StoredRecord) -> Result<(), PortError> {
         let (_, entry) = sized(store, record)?;
-        self.inner().entries.insert(place(store, &record.key), entry);
+        self.inner().put(store, entry);
         Ok(())
     }
 
@@ -150,6 +169,7 @@ impl FakeCatalog {
             base,
             mapper: MAPPER_VERSION,
             record,
+            local: None,
         };
         self.insert(store, &record)?;
         Ok(key)
@@ -210,6 +230,9 @@ fn line(store: &StoreId, id: Uuid, entry: &Entry, shown: Shown) -> String {
         "content": content,
     });
     let Value::Object(mut fields) = fields else { return String::new() };
+    if let Some(number) = stored.local {
+        fields.insert("local".to_owned(), number.into());
+    }
     if shown.versions {
         fields.insert("version".to_owned(), stored.version.into());
     }
@@ -242,11 +265,12 @@ impl Catalog for FakeCatalog {
             let places: Vec<Place> = keys.iter().map(|key| place(store, key)).collect();
             let unique: std::collections::BTreeSet<&Place> = places.iter().collect();
             let units = unique.into_iter().map(|place| {
-                inner.entries.get(place).map_or(read_units(0, consistent), |entry| entry.read(consistent))
+                let link = f64::from(u8::from(inner.links.contains_key(place))) * read_units(0, consistent);
+                link + inner.find(place).map_or(read_units(0, consistent), |entry| entry.read(consistent))
             });
             let spent = Cost { read_units: units.sum(), ..Cost::default() };
             Self::spend(&mut inner, &mut seen, spent);
-            let found = places.iter().map(|place| inner.entries.get(place));
+            let found = places.iter().map(|place| inner.find(place));
             Ok(found.map(|entry| entry.map(|entry| entry.record.clone())).collect())
         };
         let answer = self.faults.port(SERVICE, "catalog.get", read).await;
@@ -265,26 +289,44 @@ impl Catalog for FakeCatalog {
         let write = || {
             let (encoded, entry) = sized(store, record)?;
             let mut inner = self.inner();
-            let at = place(store, &record.key);
+            let at = place(store, &record.place());
             let before = inner.entries.get(&at);
+            let key = place(store, &record.key);
+            let free = !inner.links.contains_key(&key) && !inner.entries.contains_key(&key);
             let fits = match (expect, before) {
-                (Expect::Absent, None) => true,
+                (Expect::Absent, None) => !inner.links.contains_key(&at),
                 (Expect::Version(version), Some(before)) => before.record.version == version,
+                (Expect::Unlinked(version), Some(before)) => before.record.version == version && free,
+                (Expect::Linked(key, version), Some(before)) => {
+                    before.record.version == version && inner.links.contains_key(&place(store, &key))
+                }
                 _ => false,
             };
+            let linking = matches!(expect, Expect::Unlinked(_) | Expect::Linked(..));
+            let read =
+                if linking { read_units(before.map_or(0, |before| before.root_bytes), true) } else { 0.0 };
             if !fits {
                 // The pages were written before the condition failed, and are deleted again.
                 let pages = 2 * entry.page_units;
-                let units = write_units(entry.root_bytes) + pages;
-                Self::spend(&mut inner, &mut seen, Cost { write_units: units, ..Cost::default() });
+                let units = write_units(entry.root_bytes) + pages + encoded.marks.len() as u64;
+                let spent = Cost { write_units: units, read_units: read, ..Cost::default() };
+                Self::spend(&mut inner, &mut seen, spent);
                 return Err(PortError::Conflict);
             }
             let old_pages = before.map_or(0, |before| before.page_units);
-            let units =
-                encoded.root_units(before.map(|before| before.root_bytes)) + entry.page_units + old_pages;
-            let spent = Cost { catalogue_writes: 1, write_units: units, ..Cost::default() };
+            let marked = before.map(|before| marks_of(&before.record)).unwrap_or_default();
+            let old_bytes = before.map(|before| before.root_bytes);
+            let root = match linking {
+                true => encoded.link_units(old_bytes.unwrap_or(0)),
+                false => encoded.root_units(old_bytes),
+            };
+            let units = root + entry.page_units + old_pages + encoded.mark_units(&marked);
+            let spent = Cost { catalogue_writes: 1, write_units: units, read_units: read, ..Cost::default() };
             Self::spend(&mut inner, &mut seen, spent);
-            inner.entries.insert(at, entry);
+            if let Expect::Linked(key, _) = expect {
+                inner.links.remove(&place(store, &key));
+            }
+            inner.put(store, entry);
             Ok(())
         };
         let answer = self.faults.port(SERVICE, "catalog.put", write).await;
@@ -309,7 +351,8 @@ impl Catalog for FakeCatalog {
                 return Err(PortError::Conflict);
             };
             let index = u64::from(keys::indexed(key.kind));
-            let units = write_units(before.root_bytes) + index + before.page_units;
+            let marks = marks_of(&before.record).len() as u64;
+            let units = write_units(before.root_bytes) + index + before.page_units + marks;
             let spent = Cost { catalogue_writes: 1, write_units: units, ..Cost::default() };
             Self::spend(&mut inner, &mut seen, spent);
             inner.entries.remove(&at);
@@ -356,6 +399,40 @@ impl Catalog for FakeCatalog {
         answer
     }
 
+    async fn bearing(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        kind: Kind,
+        marks: &[Mark],
+        cost: &mut Cost,
+    ) -> Result<Vec<Vec<u64>>, PortError> {
+        let mut seen = Cost::default();
+        let source = RecordKey::local(provider, kind, 0).source;
+        let read = || {
+            let mut inner = self.inner();
+            let ours = inner.entries.iter().filter(|((of, stored, _), entry)| {
+                of == store && *stored == kind && entry.record.key.source == source
+            });
+            let mut found: BTreeMap<Mark, Vec<u64>> = BTreeMap::new();
+            for (_, entry) in ours {
+                for mark in marks_of(&entry.record) {
+                    found.entry(mark).or_default().push(entry.record.key.external_id);
+                }
+            }
+            for numbers in found.values_mut() {
+                numbers.sort_unstable();
+                numbers.truncate(MOST_ALIKE);
+            }
+            let read_units = marks.len() as f64 * read_units(0, false);
+            Self::spend(&mut inner, &mut seen, Cost { read_units, ..Cost::default() });
+            Ok(marks.iter().map(|mark| found.get(mark).cloned().unwrap_or_default()).collect())
+        };
+        let answer = self.faults.port(SERVICE, "catalog.bearing", read).await;
+        cost.add(seen);
+        answer
+    }
+
     async fn list(
         &self,
         store: &StoreId,
@@ -382,7 +459,7 @@ impl Catalog for FakeCatalog {
     async fn find(&self, store: &StoreId, kind: Kind, id: Uuid) -> Result<Option<StoredRecord>, PortError> {
         let read = || {
             let inner = self.inner();
-            Ok(inner.entries.get(&(store.clone(), kind, id)).map(|entry| entry.record.clone()))
+            Ok(inner.find(&(store.clone(), kind, id)).map(|entry| entry.record.clone()))
         };
         self.faults.port(SERVICE, "catalog.find", read).await
     }

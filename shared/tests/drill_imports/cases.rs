@@ -8,7 +8,9 @@ use futures::executor::block_on;
 use shared::app::import::requests::StartRun;
 use shared::app::sweep::Sweep;
 use shared::domain::ids::{ProviderId, RunId};
+use shared::domain::options::AskedOptions;
 use shared::domain::record::StoredRecord;
+use shared::domain::run::Feed;
 use shared::domain::warning::Code;
 use shared::ports::runs::PageKind;
 use shared::testkit::catalog::Shown;
@@ -16,6 +18,7 @@ use shared::testkit::faults::{Fault, Faults};
 use shared::testkit::hooks::FakeWebhookQueue;
 use shared::testkit::source::Letdown;
 
+use crate::made_here;
 use crate::sim::{Ended, Habits, Machine, Outage, Request};
 use crate::world::World;
 
@@ -38,10 +41,18 @@ pub enum Kind {
     Preview,
     /// The import taken back.
     Undo,
+    /// The plan of a preview about which everything was decided that can be: records made here become the shop's.
+    Decided,
+    /// That taken back: they are the store's own again.
+    Parted,
+    /// What a run left for a reason that passes, tried again.
+    Retried,
+    /// The first products alone.
+    Limited,
 }
 
 impl Kind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Rerun,
         Self::Abandoned,
         Self::Renewal,
@@ -49,19 +60,24 @@ impl Kind {
         Self::FromPreview,
         Self::Preview,
         Self::Undo,
+        Self::Decided,
+        Self::Parted,
+        Self::Retried,
+        Self::Limited,
     ];
 }
 
 impl Kind {
     /// The calls of a clean run that no other kind makes in the same way: an abandoned run is a rerun once it has been
     /// taken up, one with an old token once it has a new one, one whose feeds are joined once it writes, and a preview is
-    /// one until it ends.
+    /// one until it ends. What is decided, tried again or limited is planned in a way of its own, and written like
+    /// everything else but for what is decided.
     pub fn own_calls(self, calls: &[&str]) -> std::ops::Range<usize> {
         let all = calls.len();
         match self {
             Self::Abandoned => 0..all.min(30),
             Self::Renewal => 0..all.min(40),
-            Self::Joined => 0..calls.iter().position(|call| *call == "catalog.put").unwrap_or(all),
+            Self::Joined | Self::Retried | Self::Limited => 0..calls.iter().position(|call| *call == "catalog.put").unwrap_or(all),
             Self::Preview => all.saturating_sub(40)..all,
             _ => 0..all,
         }
@@ -127,8 +143,29 @@ pub fn start<'w>(world: &'w World, request: StartRun, key: Option<&'static str>)
 
 async fn prepared(kind: Kind, imported: &[StoredRecord]) -> (World, Option<RunId>) {
     let world = changed(imported).await;
+    if matches!(kind, Kind::Decided | Kind::Parted) {
+        made_here::make(&world);
+        let preview = made_here::decide(&world).await;
+        if kind == Kind::Decided {
+            return (world, Some(preview));
+        }
+        let run = world.start(false, Some(preview.as_str())).await;
+        world.settle().await;
+        assert!(made_here::is_all_adopted(&world), "{:?}", world.shown(&run).await.warnings);
+        return (world, Some(run));
+    }
     let before = match kind {
         Kind::Undo => Some(world.run().await.run_id),
+        Kind::Retried => {
+            for id in [1, 11] {
+                world.source.change(Feed::Products, id, |item| item.truncated = true);
+            }
+            let failed = world.run().await.run_id;
+            for id in [1, 11] {
+                world.source.change(Feed::Products, id, |item| item.truncated = false);
+            }
+            Some(failed)
+        }
         Kind::FromPreview => Some(world.preview().await.run_id),
         _ => None,
     };
@@ -143,13 +180,21 @@ async fn prepared(kind: Kind, imported: &[StoredRecord]) -> (World, Option<RunId
 
 fn request<'w>(world: &'w World, kind: Kind, before: Option<RunId>) -> Request<'w> {
     match kind {
-        Kind::Undo => Box::new(move || {
+        Kind::Undo | Kind::Parted => Box::new(move || {
             let of_run = before.clone();
             Box::pin(async move { world.imports.undo(world.asker(), &of_run.unwrap(), Some("undo")).await })
         }),
         Kind::Preview => start(world, StartRun { preview: true, ..StartRun::default() }, Some("key")),
-        Kind::FromPreview => {
+        Kind::FromPreview | Kind::Decided => {
             start(world, StartRun { from_preview: before, ..StartRun::default() }, Some("key"))
+        }
+        Kind::Retried => Box::new(move || {
+            let failed = before.clone();
+            Box::pin(async move { world.imports.retry(world.asker(), &failed.unwrap(), Some("retry")).await })
+        }),
+        Kind::Limited => {
+            let options = AskedOptions { limit: Some(6), ..AskedOptions::default() };
+            start(world, StartRun { options, ..StartRun::default() }, Some("key"))
         }
         Kind::Abandoned => start(world, StartRun::default(), None),
         Kind::Rerun | Kind::Renewal | Kind::Joined => start(world, StartRun::default(), Some("key")),

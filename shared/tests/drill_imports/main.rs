@@ -8,6 +8,7 @@ mod crashes;
 mod crowd;
 #[path = "../drill/mod.rs"]
 mod drill;
+mod made_here;
 mod sim;
 mod trouble;
 mod versions;

@@ -63,6 +63,7 @@ fn stored(imported: &Record, now: &Record) -> StoredRecord {
         base,
         mapper: MAPPER_VERSION,
         record: now.clone(),
+        local: None,
     }
 }
 

@@ -8,7 +8,8 @@ use anyhow::{Result, ensure};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use shared::adapters::dynamodb::units::read_units;
-use shared::domain::ids::{RunId, StoreId};
+use shared::domain::ids::{ProviderId, RunId, StoreId};
+use shared::domain::lookalike::Mark;
 use shared::domain::plan::Fingerprinted;
 use shared::domain::record::{
     Kind, MAPPER_VERSION, Record, RecordKey, Resource, Source, Standing, StoredRecord,
@@ -140,6 +141,7 @@ impl MadeCatalog {
                 base: source.base,
                 mapper: MAPPER_VERSION,
                 record: source.record,
+                local: None,
             };
             self.scratch.insert(store, &stored)?;
             laid.push(*key);
@@ -205,7 +207,8 @@ impl Catalog for MadeCatalog {
         cursor: Option<String>,
         cost: &mut Cost,
     ) -> Result<Page<u64>, PortError> {
-        let Some(file) = feed_of(kind).and_then(|feed| self.shop.file(feed)) else {
+        let file = feed_of(kind).and_then(|feed| self.shop.file(feed));
+        let Some(file) = file.filter(|_| !source.is_local()) else {
             return self.scratch.external_ids(store, source, kind, cursor, cost).await;
         };
         let from = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
@@ -219,6 +222,17 @@ impl Catalog for MadeCatalog {
         self.inner().spent.add(spent);
         let next = from + IDS_PER_PAGE as u64;
         Ok(Page { items: ids, next: (next < file.objects()).then(|| next.to_string()) })
+    }
+
+    async fn bearing(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        kind: Kind,
+        marks: &[Mark],
+        cost: &mut Cost,
+    ) -> Result<Vec<Vec<u64>>, PortError> {
+        self.scratch.bearing(store, provider, kind, marks, cost).await
     }
 
     async fn list(

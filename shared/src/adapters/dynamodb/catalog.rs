@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::cursor::{Scope, refused};
 use super::keys::{self, EXTERNAL_INDEX, Key, SHARDS};
+use super::links;
 use super::table::{Expression, Query, Table, Wrote};
 use super::units::{Item, item_bytes, read_units, write_units};
 use super::wire::{n, s};
@@ -16,16 +17,19 @@ use super::wire_catalog::{
     Pages, Root, decode, encode, page_bytes, page_count, page_units, pages_of, segment,
 };
 use crate::adapters::system::SystemRandom;
-use crate::domain::ids::StoreId;
+use crate::domain::ids::{ProviderId, StoreId};
+use crate::domain::lookalike::Mark;
 use crate::domain::record::{Kind, RecordKey, Source, StoredRecord};
 use crate::domain::run::Cost;
-use crate::ports::catalog::{Catalog, Expect};
+use crate::ports::catalog::{Catalog, Expect, MOST_ALIKE};
 use crate::ports::time::Random as _;
 use crate::ports::{Page, PortError, chain};
 
 const SERVICE: &str = "catalogue";
 /// Batches, shards or pages under way at once, of one call.
-const CONCURRENCY: usize = 4;
+pub(super) const CONCURRENCY: usize = 4;
+/// Marks looked up at once, of one call.
+const LOOKUPS: usize = 16;
 /// Keys in one batch of reads.
 const BATCH: usize = 100;
 /// External ids that end a page.
@@ -36,7 +40,7 @@ const TRIES: u32 = 4;
 /// Records in the catalogue table.
 #[derive(Clone)]
 pub struct DynamoCatalog {
-    table: Table,
+    pub(super) table: Table,
 }
 
 impl DynamoCatalog {
@@ -105,10 +109,20 @@ impl DynamoCatalog {
     ) -> Result<Vec<Root>, PortError> {
         let pk = keys::of_kind(store, kind, shard);
         let after = after.filter(|id| keys::shard(*id) == shard);
-        let after = after.map(|id| super::wire::key_item(&keys::record(store, kind, id)));
-        let query = Query { consistent: false, limit: Some(limit), after, ..Query::all(&pk, "") };
-        let items = self.table.query_all(query).await?;
-        items.iter().map(|item| decode(store, kind, item)).collect()
+        let mut after = after.map(|id| super::wire::key_item(&keys::record(store, kind, id)));
+        let mut roots = Vec::new();
+        loop {
+            let open = Some(limit - roots.len());
+            let query = Query { consistent: false, limit: open, after, ..Query::all(&pk, "") };
+            let (items, next) = self.table.query(query).await?;
+            for item in items.iter().filter(|item| !links::is_link(item)) {
+                roots.push(decode(store, kind, item)?);
+            }
+            after = next;
+            if after.is_none() || roots.len() >= limit {
+                return Ok(roots);
+            }
+        }
     }
 }
 
@@ -140,10 +154,38 @@ impl Catalog for DynamoCatalog {
             }
         }
         cost.read_units += (places.len() - items.len()) as f64 * read_units(0, consistent);
+        let mut led: Vec<RecordKey> = Vec::new();
+        for key in keys {
+            let item = items.get(&key.internal_id(store).simple().to_string());
+            let to = item.map(|item| links::leads_to(key.kind, item)).transpose()?;
+            led.extend(to.flatten());
+        }
+        led.sort();
+        led.dedup();
+        let mut linked = match led.is_empty() {
+            true => HashMap::new(),
+            false => self.linked(store, &led, consistent, cost).await?,
+        };
         let mut records: HashMap<Uuid, StoredRecord> = HashMap::new();
         for (key, id) in keys.iter().zip(&ids) {
             let Some(item) = items.remove(&id.simple().to_string()) else { continue };
-            let root = decode(store, key.kind, &item)?;
+            let root = match links::leads_to(key.kind, &item)? {
+                None => decode(store, key.kind, &item)?,
+                Some(local) => {
+                    let item = linked.remove(&local.internal_id(store));
+                    let root = item.map(|item| decode(store, key.kind, &item)).transpose()?;
+                    match root.filter(|root| root.key() == *key) {
+                        Some(root) => root,
+                        // Linked or released between the two reads: what stands there now is what counts.
+                        None => {
+                            match self.follow(store, &local, cost).await?.filter(|root| root.key() == *key) {
+                                Some(root) => root,
+                                None => continue,
+                            }
+                        }
+                    }
+                }
+            };
             if let Some(record) = self.complete(store, key.kind, root, cost).await? {
                 records.insert(*id, record);
             }
@@ -167,6 +209,8 @@ impl Catalog for DynamoCatalog {
         let generation = || hex::encode(&SystemRandom.bytes32()[..16]);
         let mut encoded = encode(store, record, generation)?;
         let kind = record.key.kind;
+        let place = record.place();
+        self.mark(store, &place, &encoded.marks).await?;
         if !encoded.pages.is_empty() {
             cost.write_units += encoded.page_units;
             stream::iter(std::mem::take(&mut encoded.pages))
@@ -176,14 +220,27 @@ impl Catalog for DynamoCatalog {
                 .await?;
         }
         let ours = pages_of(store, kind, &encoded.root)?;
-        let condition = match expect {
-            Expect::Absent => Expression::absent(),
-            Expect::Version(version) => Expression::new("#ver = :ver").with(":ver", n(version)),
+        let of_version = |version| Expression::new("#ver = :ver").with(":ver", n(version));
+        let root = encoded.root.clone();
+        let wrote = match expect {
+            Expect::Absent => self.table.put(root, Some(Expression::absent()), true).await?,
+            Expect::Version(version) => self.table.put(root, Some(of_version(version)), true).await?,
+            Expect::Unlinked(version) => self.write_linked(store, record, root, version, None, cost).await?,
+            Expect::Linked(key, version) => {
+                self.write_linked(store, record, root, version, Some(key), cost).await?
+            }
         };
-        match self.table.put(encoded.root.clone(), Some(condition), true).await? {
+        match wrote {
             Wrote::Done(old) => {
-                cost.write_units += encoded.root_units(old.as_ref().map(item_bytes));
+                let before = old.as_ref().map(item_bytes);
+                cost.write_units += match expect {
+                    Expect::Absent | Expect::Version(_) => encoded.root_units(before),
+                    Expect::Unlinked(_) | Expect::Linked(..) => encoded.link_units(before.unwrap_or(0)),
+                };
                 cost.catalogue_writes += 1;
+                let marked = old.as_ref().map(links::marks_in).transpose()?.unwrap_or_default();
+                cost.write_units += encoded.mark_units(&marked);
+                self.unmark(store, &place, marked.difference(&encoded.marks).copied().collect()).await;
                 let theirs = old.map(|old| pages_of(store, kind, &old)).transpose()?.flatten();
                 if let Some(theirs) = theirs.filter(|theirs| ours.as_ref() != Some(theirs)) {
                     self.forget(store, &theirs, cost).await;
@@ -191,7 +248,7 @@ impl Catalog for DynamoCatalog {
                 Ok(())
             }
             Wrote::Refused(stored) => {
-                cost.write_units += write_units(item_bytes(&encoded.root));
+                cost.write_units += write_units(item_bytes(&encoded.root)) + encoded.marks.len() as u64;
                 let theirs = stored.map(|stored| pages_of(store, kind, &stored)).transpose()?.flatten();
                 // A call that the client library repeated after a lost answer is refused by its own first try.
                 if let Some(ours) = ours.filter(|ours| theirs.as_ref() != Some(ours)) {
@@ -218,6 +275,9 @@ impl Catalog for DynamoCatalog {
         let index = u64::from(keys::indexed(key.kind));
         cost.write_units += write_units(old.as_ref().map_or(0, item_bytes)) + index;
         cost.catalogue_writes += 1;
+        let marked = old.as_ref().map(links::marks_in).transpose()?.unwrap_or_default();
+        cost.write_units += marked.len() as u64;
+        self.unmark(store, key, marked.into_iter().collect()).await;
         if let Some(pages) = old.map(|old| pages_of(store, key.kind, &old)).transpose()?.flatten() {
             self.forget(store, &pages, cost).await;
         }
@@ -248,14 +308,21 @@ impl Catalog for DynamoCatalog {
             let query = Query { index: Some(EXTERNAL_INDEX), after: start, ..Query::all(&pk, "") };
             let (items, more) = self.table.query(query).await?;
             cost.read_units += read_units(items.iter().map(item_bytes).sum(), false);
+            let mut last = after;
             for item in &items {
                 let id = item.get("gsk").and_then(|gsk| gsk.as_s().ok()).and_then(|text| text.parse().ok());
-                ids.push(id.ok_or_else(|| PortError::Malformed {
+                let id: u64 = id.ok_or_else(|| PortError::Malformed {
                     what: "index entry",
                     why: "its external id is no number".to_owned(),
-                })?);
+                })?;
+                // A page begins after the place where the last one's last record would stand, and one that is linked
+                // stands elsewhere.
+                if after.is_none_or(|after| id > after) {
+                    ids.push(id);
+                }
+                last = Some(id);
             }
-            after = ids.last().copied().filter(|_| more.is_some());
+            after = last.filter(|_| more.is_some());
             shard += u8::from(after.is_none());
         }
         let next = (shard < SHARDS).then(|| match after {
@@ -263,6 +330,30 @@ impl Catalog for DynamoCatalog {
             Some(id) => scope.encode(&format!("{shard}#{id}")),
         });
         Ok(Page { items: ids, next })
+    }
+
+    async fn bearing(
+        &self,
+        store: &StoreId,
+        provider: ProviderId,
+        kind: Kind,
+        marks: &[Mark],
+        cost: &mut Cost,
+    ) -> Result<Vec<Vec<u64>>, PortError> {
+        let look = |mark: Mark| async move {
+            let (pk, prefix) = (keys::of_marks(store, provider, kind, mark), keys::marked(mark));
+            let query = Query { consistent: false, limit: Some(MOST_ALIKE), ..Query::all(&pk, &prefix) };
+            self.table.query_all(query).await
+        };
+        let found: Vec<Vec<Item>> =
+            stream::iter(marks.to_vec()).map(look).buffered(LOOKUPS).try_collect().await?;
+        let mut numbers = Vec::with_capacity(found.len());
+        for items in found {
+            cost.read_units += read_units(items.iter().map(item_bytes).sum(), false);
+            let sks = items.iter().filter_map(|item| item.get("sk").and_then(|sk| sk.as_s().ok()));
+            numbers.push(sks.filter_map(|sk| keys::number_marked(sk)).collect());
+        }
+        Ok(numbers)
     }
 
     async fn list(
@@ -297,7 +388,7 @@ impl Catalog for DynamoCatalog {
         let more = roots.len() >= wanted;
         roots.truncate(limit as usize);
         let mut items = Vec::with_capacity(roots.len());
-        let last = roots.last().map(|root| root.key().internal_id(store));
+        let last = roots.last().map(|root| root.id(store));
         for root in roots {
             items.extend(self.complete(store, kind, root, &mut Cost::default()).await?);
         }
@@ -307,7 +398,14 @@ impl Catalog for DynamoCatalog {
 
     async fn find(&self, store: &StoreId, kind: Kind, id: Uuid) -> Result<Option<StoredRecord>, PortError> {
         let Some(item) = self.table.get(&keys::record(store, kind, id), true).await? else { return Ok(None) };
-        self.complete(store, kind, decode(store, kind, &item)?, &mut Cost::default()).await
+        let root = match links::leads_to(kind, &item)? {
+            None => Some(decode(store, kind, &item)?),
+            Some(local) => self.follow(store, &local, &mut Cost::default()).await?,
+        };
+        match root {
+            Some(root) => self.complete(store, kind, root, &mut Cost::default()).await,
+            None => Ok(None),
+        }
     }
 }
 

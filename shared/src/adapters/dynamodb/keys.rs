@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
 use crate::domain::notice::Subject;
+use crate::domain::lookalike::Mark;
 use crate::domain::push::state::KeyHash;
 use crate::domain::push::target::Stream;
 use crate::domain::record::{Kind, RecordKey, Source};
@@ -294,6 +295,29 @@ pub fn of_kind(store: &StoreId, kind: Kind, shard: u8) -> String {
 /// A record.
 pub fn record(store: &StoreId, kind: Kind, id: Uuid) -> Key {
     Key { pk: of_kind(store, kind, shard(id)), sk: id.simple().to_string() }
+}
+
+/// The partition of one shard of the marks of records made here.
+pub fn of_marks(store: &StoreId, provider: ProviderId, kind: Kind, mark: Mark) -> String {
+    format!("S#{store}#{provider}#{}#MARK#{:02}", kind.as_str(), mark % u64::from(SHARDS))
+}
+
+/// What the sort keys of the records that bear a mark begin with.
+pub fn marked(mark: Mark) -> String {
+    format!("{mark:016x}#")
+}
+
+/// A mark of a record made here.
+pub fn mark(store: &StoreId, local: &RecordKey, mark: Mark) -> Key {
+    Key {
+        pk: of_marks(store, local.source.provider, local.kind, mark),
+        sk: format!("{}{}", marked(mark), external(local.external_id)),
+    }
+}
+
+/// The number of the record that a sort key of a mark names.
+pub fn number_marked(sk: &str) -> Option<u64> {
+    sk.split_once('#')?.1.parse().ok()
 }
 
 /// The partition of the pages of a record that is too large for one item.

@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod history;
 pub mod hooks;
 pub mod keys;
+pub mod links;
 mod loose;
 pub mod mappings;
 pub mod personal;

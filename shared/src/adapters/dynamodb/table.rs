@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, KeysAndAttributes, Put, ReturnValue,
+    AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put, ReturnValue,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 
@@ -39,6 +39,11 @@ impl Expression {
     /// An expression without values.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), values: Vec::new() }
+    }
+
+    /// Something stands under the key.
+    pub fn present() -> Self {
+        Self::new("attribute_exists(#pk)")
     }
 
     /// Nothing stands under the key.
@@ -97,6 +102,8 @@ pub enum Write {
     Put(Item, Option<Expression>),
     /// Changes attributes of an item, or makes it.
     Update(Key, Expression, Expression),
+    /// Deletes an item.
+    Delete(Key, Expression),
 }
 
 /// What to look for in one partition.
@@ -374,6 +381,17 @@ impl Table {
                     .return_values_on_condition_check_failure(all_old)
                     .build();
                 part.put(put.map_err(|error| self.misbuilt(error))?)
+            }
+            Write::Delete(key, condition) => {
+                let condition = Some(condition);
+                let delete = Delete::builder()
+                    .table_name(&self.name)
+                    .set_key(Some(key_item(&key)))
+                    .set_expression_attribute_names(Expression::names(&condition))
+                    .set_expression_attribute_values(Expression::values(&condition))
+                    .set_condition_expression(condition.map(|condition| condition.text))
+                    .build();
+                part.delete(delete.map_err(|error| self.misbuilt(error))?)
             }
             Write::Update(key, change, condition) => {
                 let both = [&change, &condition];

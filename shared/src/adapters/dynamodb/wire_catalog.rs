@@ -4,13 +4,17 @@
 //! written before the root that names them and deleted after the root that names others, so that whoever reads a root
 //! finds either all its pages or a newer root.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::keys::{self, Key};
+use super::links;
 use super::units::{Item, item_bytes, write_units};
 use super::wire::{Reader, b, item, json_error, n, s};
 use crate::domain::ids::{ProviderId, RunId, ShopId, StoreId};
+use crate::domain::lookalike::Mark;
 use crate::domain::options::OnMissing;
 use crate::domain::record::{Base, Digest, Kind, Record, RecordKey, Source, Standing, StoredRecord};
 use crate::ports::PortError;
@@ -28,6 +32,8 @@ const PAGE_OVERHEAD: usize = 256;
 pub struct Encoded {
     /// The item that everyone reads first.
     pub root: Item,
+    /// The marks under which it is to be found.
+    pub marks: BTreeSet<Mark>,
     /// Pages, in order; none where the root holds everything.
     pub pages: Vec<Item>,
     /// The generation that the root names, where there are pages.
@@ -42,6 +48,18 @@ impl Encoded {
         let index = u64::from(self.root.contains_key("gpk") && before.is_none());
         write_units(item_bytes(&self.root).max(before.unwrap_or(0))) + index
     }
+
+    /// Units of writing the root over an item of `before` bytes and, with it, the link that leads to it, under another
+    /// key of the index. A transaction costs twice as much.
+    pub fn link_units(&self, before: usize) -> u64 {
+        let index = 2 * u64::from(self.root.contains_key("gpk"));
+        2 * (write_units(item_bytes(&self.root).max(before)) + 1) + index
+    }
+
+    /// Units of writing its marks and of deleting those that only the one before bore.
+    pub fn mark_units(&self, before: &BTreeSet<Mark>) -> u64 {
+        (self.marks.len() + before.difference(&self.marks).count()) as u64
+    }
 }
 
 /// The stored form. `generation` is asked for only where pages are needed; no two calls may give the same.
@@ -50,7 +68,7 @@ pub fn encode(
     record: &StoredRecord,
     generation: impl FnOnce() -> String,
 ) -> Result<Encoded, PortError> {
-    let id = record.key.internal_id(store);
+    let id = record.internal_id(store);
     let mut root = item(&keys::record(store, record.key.kind, id), V);
     if let Some(Key { pk, sk }) = keys::index(store, &record.key) {
         root.insert("gpk".to_owned(), s(pk));
@@ -76,13 +94,18 @@ pub fn encode(
     }
     set("dg", b(record.digest.0.to_le_bytes()));
     set("mp", n(record.mapper));
+    if let Some(number) = record.local {
+        set("lo", n(number));
+    }
+    let marks = links::marks_of(record);
+    links::repeat(&mut root, &marks);
     let doc = record.record.to_stored_json().map_err(|error| json_error(WHAT, &error))?;
     let base = record.base.to_bytes();
     if item_bytes(&root) + doc.len() + base.len() + 16 <= LARGEST_ITEM {
         let doc = String::from_utf8(doc).map_err(|_| malformed("its content is not text"))?;
         root.insert("doc".to_owned(), s(doc));
         root.insert("base".to_owned(), b(base));
-        return Ok(Encoded { root, pages: Vec::new(), generation: None, page_units: 0 });
+        return Ok(Encoded { root, marks, pages: Vec::new(), generation: None, page_units: 0 });
     }
     let generation = generation();
     let mut content = doc;
@@ -97,7 +120,7 @@ pub fn encode(
         page
     });
     let page_units = page_units(content.len());
-    Ok(Encoded { pages: pages.collect(), root, generation: Some(generation), page_units })
+    Ok(Encoded { pages: pages.collect(), root, marks, generation: Some(generation), page_units })
 }
 
 /// Units of writing, or deleting, the pages of this much content.
@@ -167,13 +190,17 @@ pub fn decode(store: &StoreId, kind: Kind, item: &Item) -> Result<Root, PortErro
         base: Base::default(),
         mapper: read.number("mp")?,
         record: Record::empty(kind),
+        local: read.maybe_number("lo"),
     };
     let Some(generation) = read.maybe_text("gen") else {
         fill(&mut record, read.text("doc")?.as_bytes(), read.bytes("base")?)?;
         return Ok(Root { record, split: None });
     };
-    let pages =
-        Pages { id: key.internal_id(store), generation: generation.to_owned(), content: read.number("all")? };
+    let pages = Pages {
+        id: record.internal_id(store),
+        generation: generation.to_owned(),
+        content: read.number("all")?,
+    };
     let sum = read.bytes("sum")?.first_chunk::<8>().ok_or_else(|| malformed("its checksum is short"))?;
     Ok(Root { record, split: Some(Split { pages, doc: read.number("len")?, sum: *sum }) })
 }
@@ -182,6 +209,11 @@ impl Root {
     /// The key it carries.
     pub fn key(&self) -> RecordKey {
         self.record.key
+    }
+
+    /// The id under which it stands.
+    pub fn id(&self, store: &StoreId) -> Uuid {
+        self.record.internal_id(store)
     }
 
     /// The pages still to be read.
@@ -254,6 +286,7 @@ mod tests {
             base,
             mapper: 1,
             record,
+            local: None,
         }
     }
 

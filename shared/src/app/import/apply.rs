@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 
+use super::adopt::{Here, whole};
 use super::checkpoint::{Checkpoint, Progress, Reached};
 use super::pages::{Chunk, EntryWriter, JournalEntry, Waiting};
 use super::plan::{BATCH, Candidate, as_a_whole};
 use super::{ImportStep, StepError};
 use crate::domain::drift::Cause;
 use crate::domain::gone::gone;
+use crate::domain::lookalike::{Known, taken_for};
 use crate::domain::merge::{Terms, compare};
 use crate::domain::plan::{Comparison, Counts, Fingerprinted, Outcome, PlanEntry, count_as};
 use crate::domain::record::{Base, Digest, Kind, MAPPER_VERSION, Record, RecordKey, Standing, StoredRecord};
@@ -32,9 +34,27 @@ struct Task {
     entry: PlanEntry,
     key: RecordKey,
     source: Option<Fingerprinted>,
+    /// What its children are known to be, where it becomes one with a record made here.
+    known: Known,
 }
 
 impl Task {
+    fn new(entry: PlanEntry, key: RecordKey, source: Option<Fingerprinted>) -> Self {
+        Self { entry, key, source, known: Known::default() }
+    }
+
+    /// The key under which its record stands.
+    fn place(&self) -> RecordKey {
+        let RecordKey { source, kind, .. } = self.key;
+        self.entry.adopts.map_or(self.key, |number| RecordKey::local(source.provider, kind, number))
+    }
+
+    /// Whether it is a part of a record that becomes one with a record made here, and so with that one's part.
+    fn follows(&self, before: Option<&StoredRecord>) -> bool {
+        let kind = self.key.kind;
+        kind != whole(kind) && before.is_some_and(|before| before.key.source.is_local())
+    }
+
     fn done(self, counts: Counts, cost: Cost) -> Done {
         Done { entry: self.entry, counts, codes: Vec::new(), cost, source: self.source }
     }
@@ -113,7 +133,7 @@ impl ImportStep {
                 .map(|entry| {
                     let key =
                         RecordKey { source: run.source, kind: entry.kind, external_id: entry.external_id };
-                    Task { entry, key, source: None }
+                    Task::new(entry, key, None)
                 })
                 .collect();
             tasks.retain(|task| task.entry.outcome.writes());
@@ -169,20 +189,39 @@ impl ImportStep {
             return Ok(false);
         }
         let keys: Vec<RecordKey> = tasks.iter().map(|task| task.key).collect();
-        let stored = self.catalog.get(&run.store, &keys, true, &mut tally.cost).await?;
+        let places: Vec<RecordKey> = tasks.iter().map(Task::place).collect();
+        let stored = self.catalog.get(&run.store, &places, true, &mut tally.cost).await?;
         let journal = self.journal(place, tally.journal_pages, &keys, &stored, &mut tally.cost).await?;
         tally.journal_pages += 1;
-        let mut before: BTreeMap<RecordKey, Option<StoredRecord>> = BTreeMap::new();
+        let mut before: BTreeMap<(Kind, u64), StoredRecord> = BTreeMap::new();
         for entry in &journal {
-            before.insert(entry.key(run.source), entry.stored(run.source)?);
+            before.extend(entry.stored(run.source)?.map(|before| ((entry.kind, entry.external_id), before)));
         }
-        let work = tasks.into_iter().zip(stored).map(|(task, now)| {
-            let before = before.remove(&task.key).flatten();
-            self.write(run, task, before, now)
-        });
-        // Each write is on a key of its own, so their order means nothing; results keep the order of the tasks.
-        let done: Vec<Result<Done, StepError>> = stream::iter(work).buffered(CONCURRENCY).collect().await;
-        let done: Vec<Done> = done.into_iter().collect::<Result<_, _>>()?;
+        let mut tasks = tasks;
+        self.learn(run, &mut tasks, &before, &mut tally.cost).await?;
+        // Each write is on a key of its own, so their order means nothing, but for parts that follow what they are part
+        // of. Results keep the order of the tasks.
+        let mut waves = [Vec::new(), Vec::new()];
+        for (at, (task, now)) in tasks.into_iter().zip(stored).enumerate() {
+            let before = before.remove(&(task.key.kind, task.key.external_id));
+            let follows = task.follows(before.as_ref());
+            waves[usize::from(follows)].push((at, task, before, now));
+        }
+        let mut done: Vec<(usize, Done)> = Vec::new();
+        for (wave, work) in waves.into_iter().enumerate() {
+            let work = work.into_iter().map(async |(at, task, before, now)| {
+                let left = wave == 1 && !self.is_followed(run, &task).await?;
+                let written = match left {
+                    true => refused(task, Outcome::Blocked, Code::RunPlanStale, Cost::default()),
+                    false => self.write(run, task, before, now).await?,
+                };
+                Ok::<_, StepError>((at, written))
+            });
+            let written: Vec<_> = stream::iter(work).buffered(CONCURRENCY).collect().await;
+            done.extend(written.into_iter().collect::<Result<Vec<_>, _>>()?);
+        }
+        done.sort_by_key(|(at, _)| *at);
+        let done: Vec<Done> = done.into_iter().map(|(_, done)| done).collect();
         self.read_back(run, &done, tally).await?;
         for done in done {
             tally.counts.merge(&done.counts);
@@ -195,6 +234,39 @@ impl ImportStep {
             }
         }
         Ok(true)
+    }
+
+    /// Finds out what children of records made here are, where these become one with the shop's.
+    async fn learn(
+        &self,
+        run: &Run,
+        tasks: &mut [Task],
+        before: &BTreeMap<(Kind, u64), StoredRecord>,
+        cost: &mut Cost,
+    ) -> Result<(), StepError> {
+        let mut here = Here::default();
+        for at in 0..tasks.len() {
+            let RecordKey { kind, external_id, .. } = tasks[at].key;
+            let local = |kind| before.get(&(kind, external_id)).filter(|ours| ours.key.source.is_local());
+            let Some(ours) = local(kind) else { continue };
+            if kind == Kind::Category {
+                tasks[at].known.members = self.members(run, &ours.record).await?;
+            } else if kind == Kind::Stock {
+                let product =
+                    |task: &&Task| (task.key.kind, task.key.external_id) == (Kind::Product, external_id);
+                let theirs = tasks.iter().find(product).and_then(|task| Some(&task.source.as_ref()?.record));
+                let ours = local(Kind::Product).map(|ours| &ours.record);
+                tasks[at].known = self.known_of_stock(run, theirs, ours, &mut here, cost).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the record that a part goes with has become one with the same record made here.
+    async fn is_followed(&self, run: &Run, task: &Task) -> Result<bool, StepError> {
+        let key = RecordKey { kind: whole(task.key.kind), ..task.key };
+        let found = self.catalog.get(&run.store, &[key], true, &mut Cost::default()).await?;
+        Ok(found.into_iter().flatten().any(|of| of.local.is_some() && of.local == task.entry.adopts))
     }
 
     /// Whether an earlier attempt has begun a batch.
@@ -265,7 +337,11 @@ impl ImportStep {
             let outlived = now.as_ref().is_some_and(|stored| stored.written_run > run.id);
             let moved = version(&now) != task.entry.version;
             let source_moved = task.source.as_ref().is_some_and(|source| source.digest != task.entry.source);
-            if outlived || source_moved || moved && (run.from_preview.is_some() || task.source.is_none()) {
+            // What is made one with a record made here is what was decided about, or nothing.
+            let joins =
+                task.entry.adopts.is_some() && now.as_ref().is_none_or(|now| now.key.source.is_local());
+            let bound = run.from_preview.is_some() || task.source.is_none() || joins;
+            if outlived || source_moved || moved && bound {
                 return Ok(refused(task, Outcome::Blocked, Code::RunPlanStale, cost));
             }
             let compared = decide(&task, now.as_ref(), run);
@@ -273,13 +349,17 @@ impl ImportStep {
                 return Ok(task.done(compared.counts, cost));
             };
             let record = next_version(run, &task, now.as_ref(), compared.outcome, merged);
-            let expect = now.as_ref().map_or(Expect::Absent, |stored| Expect::Version(stored.version));
+            let expect = match &now {
+                None => Expect::Absent,
+                Some(now) if now.key.source.is_local() => Expect::Unlinked(now.version),
+                Some(now) => Expect::Version(now.version),
+            };
             match self.catalog.put(&run.store, &record, expect, &mut cost).await {
                 Ok(()) => {
                     return Ok(task.done(compared.counts, cost));
                 }
                 Err(PortError::Conflict) => {
-                    let mut again = self.catalog.get(&run.store, &[task.key], true, &mut cost).await?;
+                    let mut again = self.catalog.get(&run.store, &[task.place()], true, &mut cost).await?;
                     now = again.pop().flatten();
                 }
                 Err(error) => return Err(error.into()),
@@ -292,14 +372,14 @@ impl ImportStep {
 /// The tasks of a batch; what is not to be written is counted here.
 fn tasks(
     batch: Vec<Candidate>,
-    entries: &mut HashMap<(crate::domain::record::Kind, u64), PlanEntry>,
+    entries: &mut HashMap<(Kind, u64), PlanEntry>,
     counts: &mut Counts,
 ) -> Vec<Task> {
     let mut tasks = Vec::new();
     for candidate in batch {
         match entries.remove(&(candidate.key.kind, candidate.key.external_id)) {
             Some(entry) if entry.outcome.writes() => {
-                tasks.push(Task { entry, key: candidate.key, source: Some(candidate.source) });
+                tasks.push(Task::new(entry, candidate.key, Some(candidate.source)));
             }
             Some(entry) => counts.merge(&count_as(&candidate.source.record, entry.outcome)),
             None => counts.merge(&count_as(&candidate.source.record, Outcome::Unchanged)),
@@ -322,7 +402,11 @@ fn in_batches(tasks: Vec<Task>) -> Vec<Vec<Task>> {
 /// The comparison that a task stands for, with a record as it is or was.
 fn decide(task: &Task, stored: Option<&StoredRecord>, run: &Run) -> Comparison {
     match (&task.source, stored) {
-        (Some(source), stored) => compare(source, stored, Terms { run: &run.id, decisions: &run.decisions }),
+        (Some(source), stored) => {
+            let ours = stored.filter(|stored| stored.key.source.is_local());
+            let ours = ours.map(|ours| taken_for(ours, task.key, &source.record, &task.known));
+            compare(source, ours.as_ref().or(stored), Terms { run: &run.id, decisions: &run.decisions })
+        }
         (None, Some(stored)) => gone(stored, run.options.on_missing),
         (None, None) => {
             let nothing = Fingerprinted {
@@ -364,6 +448,7 @@ fn next_version(
         base,
         mapper: MAPPER_VERSION,
         record: merged.clone(),
+        local: now.and_then(|stored| stored.local).or(task.entry.adopts),
     }
 }
 

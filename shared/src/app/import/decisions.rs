@@ -77,6 +77,15 @@ impl Imports {
             let of_records =
                 decisions.iter().filter(|decision| !matches!(decision, Decision::Missing { .. }));
             of_records.for_each(|decision| run.decisions.add(decision.clone()));
+            if let Some(twice) = run.decisions.adopted_twice() {
+                return Err(AppError::conflict(
+                    "adopted_twice",
+                    format!(
+                        "{} names a record that another decision made one with another of the shop's.",
+                        shown(twice)
+                    ),
+                ));
+            }
             if run.decisions.len() > MAX_DECISIONS {
                 return Err(AppError::conflict(
                     "too_many_decisions",
@@ -216,10 +225,11 @@ fn check_entry(run: &Run, decision: &Decision, entry: Option<&PlanEntry>) -> Res
             ))
         }
         (Decision::CreateWarehouse { .. }, Some(entry)) => {
-            if entry.codes.contains(&Code::LocMatchAmbiguous) {
+            let becomes_ours = entry.codes.contains(&Code::IdAdopted);
+            if becomes_ours || entry.codes.contains(&Code::LocMatchAmbiguous) {
                 return Ok(());
             }
-            nothing("this location is not ambiguous in this plan")
+            nothing("this location becomes a new warehouse, or is one already")
         }
         (Decision::Recreate { .. }, Some(entry)) => {
             if entry.codes.contains(&Code::IdDetachedLocalDelete) {

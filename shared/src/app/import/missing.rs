@@ -204,7 +204,7 @@ impl ImportStep {
                     codes,
                     diff: Vec::new(),
                     candidates: Vec::new(),
-                    adopts: None,
+                    adopts: stored.local,
                 };
                 planner.keep(entry, compared, cost).await?;
             }

@@ -3,6 +3,7 @@
 //! A step is idempotent: it loads its run, does its effects, writes a receipt, and lets `ImportStep::advance` hand
 //! over to whatever comes next. A message that comes twice finds the receipt and only hands over again.
 
+mod adopt;
 mod advance;
 mod apply;
 mod begin;

@@ -400,6 +400,12 @@ pub(crate) struct JournalEntry {
     /// None where there was no record.
     #[serde(rename = "b")]
     pub before: Option<BeforeImage>,
+    /// Its number here, where it was made here.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    local: Option<u64>,
+    /// Whether it was linked to no shop.
+    #[serde(rename = "u", default, skip_serializing_if = "std::ops::Not::not")]
+    unlinked: bool,
 }
 
 /// The stored form of a record, within a journal.
@@ -438,11 +444,27 @@ impl JournalEntry {
                     .map_err(|e| malformed("record", e))?,
             })
         };
-        Ok(Self { kind: key.kind, external_id: key.external_id, before: before.map(image).transpose()? })
+        let unlinked = before.is_some_and(|stored| stored.key.source.is_local());
+        let number =
+            |stored: &StoredRecord| if unlinked { Some(stored.key.external_id) } else { stored.local };
+        Ok(Self {
+            kind: key.kind,
+            external_id: key.external_id,
+            before: before.map(image).transpose()?,
+            local: before.and_then(number),
+            unlinked,
+        })
     }
 
-    pub fn key(&self, source: Source) -> RecordKey {
-        RecordKey { source, kind: self.kind, external_id: self.external_id }
+    /// The key under which the record stands, whether or not it is linked.
+    pub fn place(&self, source: Source) -> RecordKey {
+        let key = RecordKey { source, kind: self.kind, external_id: self.external_id };
+        self.local.map_or(key, |number| RecordKey::local(source.provider, self.kind, number))
+    }
+
+    /// Its number here, where it was made here.
+    pub fn local(&self) -> Option<u64> {
+        self.local
     }
 
     /// The record as it was; none where there was none.
@@ -450,7 +472,11 @@ impl JournalEntry {
         let Some(image) = &self.before else { return Ok(None) };
         let base = hex::decode(&image.base).ok().and_then(|bytes| Base::from_bytes(&bytes));
         Ok(Some(StoredRecord {
-            key: self.key(source),
+            key: match self.unlinked {
+                true => self.place(source),
+                false => RecordKey { source, kind: self.kind, external_id: self.external_id },
+            },
+            local: self.local.filter(|_| !self.unlinked),
             version: image.version,
             written_run: image.written_run.clone(),
             standing: image.standing.clone(),

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::adopt::{self, Here, Kin};
 use super::checkpoint::{Checkpoint, Progress, Reached};
 use super::missing::LOOKED_FOR;
 use super::pages::{Chunk, EntryWriter, SeenWaiting, SeenWriter, Waiting};
 use super::promised::{PreviewPlan, Promise};
-use super::warehouses::Match;
 use super::{ImportStep, StepError};
 use crate::domain::decision::Decisions;
 use crate::domain::drift::Cause;
@@ -220,6 +220,7 @@ impl ImportStep {
         let taken = at.receipt.counts.received(Resource::Products);
         let mut pick = self.pick_to_plan(run, chunk, taken, cost).await?;
         let mut planner = Planner::new(run, self.place(run, chunk), at.receipt, at.waiting);
+        let mut here = Here::default();
         let done = loop {
             let batch = items.batch(run).await?;
             if items.tally().orphans > 0 {
@@ -231,12 +232,19 @@ impl ImportStep {
             let batch = self.picked(run, &mut pick, batch, cost).await?;
             let keys: Vec<RecordKey> = batch.iter().map(|candidate| candidate.key).collect();
             let stored = self.catalog.get(&run.store, &keys, false, cost).await?;
-            let promised = preview.entries(self, run, &keys, cost).await?;
-            for (candidate, stored) in batch.into_iter().zip(stored) {
-                let place = names.of(&candidate, stored.as_ref());
-                let promised =
-                    promised.as_ref().map(|p| p.get(&(candidate.key.kind, candidate.key.external_id)));
-                planner.take(candidate, stored.as_ref(), place, promised, cost).await?;
+            let promised = preview.entries(self, run, &adopt::with_wholes(&keys), cost).await?;
+            let kin = self.kin(run, &batch, &stored, &names, promised.as_ref(), &mut here, cost).await?;
+            for ((candidate, stored), kin) in batch.into_iter().zip(stored).zip(kin) {
+                let found = Found {
+                    kin,
+                    code: names.code(&candidate),
+                    decided: run.decisions.adopted(candidate.key.kind, candidate.key.external_id).is_some()
+                        || names.is_decided(&candidate),
+                    promised: promised
+                        .as_ref()
+                        .map(|p| p.get(&(candidate.key.kind, candidate.key.external_id))),
+                };
+                planner.take(candidate, stored.as_ref(), found, cost).await?;
             }
             if self.out_of_time(until) {
                 break false;
@@ -286,6 +294,17 @@ impl ImportStep {
     }
 }
 
+/// What a candidate is held against beside what is stored under its key.
+struct Found<'a> {
+    kin: Kin,
+    /// What its name says.
+    code: Option<Code>,
+    /// Whether the merchant has decided which record it is.
+    decided: bool,
+    /// What the preview said of it, where the run carries one out.
+    promised: Option<Option<&'a Promise>>,
+}
+
 /// Compares one candidate after the other and keeps what is worth keeping.
 pub(super) struct Planner<'a> {
     run: &'a Run,
@@ -318,44 +337,58 @@ impl<'a> Planner<'a> {
         compare(source, stored, Terms { run: &self.run.id, decisions })
     }
 
-    /// Decides about one record. `promised` is what the preview said of it, where the run carries one out.
+    /// Decides about one record.
     async fn take(
         &mut self,
         candidate: Candidate,
         stored: Option<&StoredRecord>,
-        place: Match,
-        promised: Option<Option<&Promise>>,
+        found: Found<'_>,
         cost: &mut Cost,
     ) -> Result<(), StepError> {
         if LOOKED_FOR.iter().any(|(kind, _)| *kind == candidate.key.kind) {
             self.seen.push(candidate.key.external_id, cost).await?;
         }
         let mut codes = candidate.codes;
-        let mut compared = match stored {
+        let (moved, like, is) = match found.kin {
+            Kin::None => (false, Vec::new(), None),
+            Kin::Moved => (true, Vec::new(), None),
+            Kin::Like(like) => (false, like, None),
+            Kin::Is(ours) => (false, Vec::new(), Some(ours)),
+        };
+        let ours = stored.or(is.as_deref());
+        let mut compared = match ours {
             // What is new as a whole is written as it came: a plan needs no copy of it.
             None => as_a_whole(&candidate.source, Outcome::Created),
-            Some(_) => self.compare(&candidate.source, stored, &Decisions::default()),
+            Some(_) => self.compare(&candidate.source, ours, &Decisions::default()),
         };
-        let version = stored.map_or(0, |stored| stored.version);
+        let version = ours.map_or(0, |ours| ours.version);
+        let of_place = candidate.key.kind == Kind::Warehouse;
         if candidate.truncated {
             self.receipt.whole = false;
             codes.push(Code::SrcChildTruncated);
             compared = as_a_whole(&candidate.source, Outcome::Failed);
-        } else if place.ambiguous {
+        } else if of_place && !like.is_empty() {
             codes.push(Code::LocMatchAmbiguous);
             compared = as_a_whole(&candidate.source, Outcome::Blocked);
-        } else if promised.is_some_and(|promise| {
-            let now = Promise::new(compared.outcome, candidate.source.digest, version);
-            now.breaks(promise) && !(place.decided && now.is_of_same_source(promise))
-        }) {
+        } else if moved
+            || found.promised.is_some_and(|promise| {
+                let now = Promise::new(compared.outcome, candidate.source.digest, version);
+                // What was decided to be another record than was shown is bound to what was shown of that one.
+                let decided = stored.is_none() && (found.decided || is.is_some() && !of_place);
+                now.breaks(promise) && !(decided && now.is_of_same_source(promise))
+            })
+        {
             codes.push(Code::RunPlanStale);
             compared = as_a_whole(&candidate.source, Outcome::Blocked);
         } else {
-            if !self.run.decisions.is_empty() && stored.is_some() {
-                compared = self.compare(&candidate.source, stored, &self.run.decisions);
+            if !self.run.decisions.is_empty() && ours.is_some() {
+                compared = self.compare(&candidate.source, ours, &self.run.decisions);
             }
-            if candidate.key.kind == Kind::Warehouse {
-                codes.extend(renamed(&compared));
+            match &is {
+                Some(ours) if ours.key.kind == adopt::whole(ours.key.kind) => codes.push(Code::IdAdopted),
+                None if of_place => codes.extend(renamed(&compared)),
+                None if !like.is_empty() => codes.extend(adopt::codes(&like)),
+                _ => {}
             }
         }
         // What was deleted here has no stock to be equal with the shop's.
@@ -368,7 +401,7 @@ impl<'a> Planner<'a> {
                 self.receipt.stock.take_stored(Some(&candidate.source.record), stored, Cause::WriteFailed);
             }
         }
-        codes.extend(place.code());
+        codes.extend(found.code);
         for code in &codes {
             *self.receipt.warnings.entry(*code).or_default() += 1;
         }
@@ -381,8 +414,10 @@ impl<'a> Planner<'a> {
             version,
             codes,
             diff: Vec::new(),
-            candidates: Vec::new(),
-            adopts: None,
+            candidates: like,
+            adopts: ours
+                .filter(|_| stored.is_some() || compared.outcome.writes())
+                .and_then(|ours| ours.local),
         };
         self.keep(entry, compared, cost).await
     }

@@ -16,31 +16,39 @@ use crate::ports::runs::PageKind;
 const HELD: usize = 8;
 
 /// What a preview said of a record: the source and the stored version that it was said of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Promise {
     outcome: Outcome,
     source: Digest,
     version: u64,
+    /// The records made here that it may be, with the versions in which they were shown.
+    proposed: Vec<(u64, u64)>,
 }
 
 impl Promise {
     pub fn new(outcome: Outcome, source: Digest, version: u64) -> Self {
-        Self { outcome, source, version }
+        Self { outcome, source, version, proposed: Vec::new() }
     }
 
-    /// Whether it is about what the preview saw, whatever was decided about that since.
-    pub fn is_of_same_source(self, shown: Option<&Self>) -> bool {
-        shown.is_some_and(|shown| (shown.source, shown.version) == (self.source, self.version))
+    /// Whether it is about what the preview saw in the shop, whatever was decided about that since.
+    pub fn is_of_same_source(&self, shown: Option<&Self>) -> bool {
+        shown.is_some_and(|shown| shown.source == self.source)
+    }
+
+    /// Whether it was shown that the record may be this one made here, in this version.
+    pub fn proposes(&self, number: u64, version: u64) -> bool {
+        self.proposed.contains(&(number, version))
     }
 
     /// Whether this decision is not the one that was shown. A record that the preview listed as nothing to write and
     /// that has nothing to write now keeps its promise, whatever moved below.
-    pub fn breaks(self, shown: Option<&Self>) -> bool {
+    pub fn breaks(&self, shown: Option<&Self>) -> bool {
         let shown_writes = shown.is_some_and(|shown| shown.outcome.writes());
         if !self.outcome.writes() && !shown_writes {
             return false;
         }
-        shown != Some(&self)
+        let what = |promise: &Self| (promise.outcome, promise.source, promise.version);
+        shown.map(what) != Some(what(self))
     }
 }
 
@@ -86,7 +94,8 @@ impl PreviewPlan {
                 let place = Chunk { runs, store, run: preview, chunk, generation: *generation };
                 let entries = place.entries(PageKind::Plan, page.number, cost).await?;
                 let promises = entries.into_iter().map(|entry| {
-                    let promise = Promise::new(entry.outcome, entry.source, entry.version);
+                    let mut promise = Promise::new(entry.outcome, entry.source, entry.version);
+                    promise.proposed = entry.candidates.iter().map(|one| (one.number, one.version)).collect();
                     ((entry.kind, entry.external_id), promise)
                 });
                 self.held.push_back((page, promises.collect()));
@@ -98,7 +107,7 @@ impl PreviewPlan {
             for key in keys {
                 let id = (key.kind, key.external_id);
                 if let Some(promise) = promises.and_then(|promises| promises.get(&id)) {
-                    found.insert(id, *promise);
+                    found.insert(id, promise.clone());
                 }
             }
         }

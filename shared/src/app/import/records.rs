@@ -10,7 +10,7 @@ use super::shown::{ShownPage, ShownRecord};
 use crate::app::error::AppError;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::plan::{Outcome, PlanEntry};
-use crate::domain::record::{Kind, Resource};
+use crate::domain::record::{Kind, RecordKey, Resource};
 use crate::domain::run::{ChunkId, Cost, Receipt, Run, RunKind};
 use crate::domain::warning::Code;
 use crate::ports::PortError;
@@ -80,9 +80,11 @@ impl Imports {
                     at.entry = number as u32;
                     return Ok(ShownPage { items, next_cursor: Some(write_cursor(&at)?) });
                 }
-                let mut entry = entry;
+                let (kind, mut entry) = (entry.kind, entry);
                 if run.kind == RunKind::Preview {
-                    run.decisions.preview(&mut entry);
+                    run.decisions.preview(&mut entry, |number| {
+                        RecordKey::local(provider, kind, number).internal_id(store)
+                    });
                 }
                 if filter.takes(&entry) {
                     let applied = carried_out.holds(entry.kind, entry.external_id);

@@ -72,6 +72,7 @@ impl Imports {
         }
         run.of_run = Some(failed.id);
         run.wanted = failed.wanted;
+        run.decisions = failed.decisions;
         run.options = RunOptions { limit: None, ..failed.options };
         let Some(installation) = &connector.installation else { return Err(AppError::not_found()) };
         drop_blocked(&mut run, &installation.scopes, self.extract.as_ref())?;

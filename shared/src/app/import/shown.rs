@@ -245,7 +245,7 @@ pub struct ShownRecord {
 }
 
 /// A record made here that may be the same as one in the shop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShownCandidate {
     /// Its id in the store.
@@ -254,16 +254,29 @@ pub struct ShownCandidate {
     pub label: String,
     /// The field that both have in common.
     pub by: String,
+    /// In what the two differ. If they are the same, these values of the store are kept, unless it is decided to take
+    /// the shop's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub diff: Vec<ShownDiff>,
+    /// How many more differences there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_differences: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl ShownRecord {
     /// One entry, with the ids that people need.
     pub fn new(entry: PlanEntry, store: &StoreId, source: Source, applied: bool) -> Self {
         let key = RecordKey { source, kind: entry.kind, external_id: entry.external_id };
+        let local = |number| RecordKey::local(source.provider, key.kind, number);
         Self {
             resource: resource_of(&entry),
             external_id: entry.external_id.to_string(),
-            internal_id: key.internal_id(store).to_string(),
+            internal_id: entry.adopts.map_or(key, local).internal_id(store).to_string(),
             label: entry.label,
             outcome: entry.outcome,
             applied: applied && entry.outcome != Outcome::Blocked && entry.outcome != Outcome::Failed,
@@ -273,11 +286,11 @@ impl ShownRecord {
                 .candidates
                 .into_iter()
                 .map(|candidate| ShownCandidate {
-                    internal_id: RecordKey::local(source.provider, key.kind, candidate.number)
-                        .internal_id(store)
-                        .to_string(),
+                    internal_id: local(candidate.number).internal_id(store).to_string(),
                     label: candidate.label,
                     by: candidate.by,
+                    diff: candidate.diff.into_iter().map(ShownDiff::from).collect(),
+                    more_differences: candidate.more,
                 })
                 .collect(),
         }

@@ -68,7 +68,7 @@ impl ImportStep {
         }
         let place = self.place(run, chunk);
         for (number, entries) in (0u32..).zip(batches.into_iter().rev()) {
-            let keys: Vec<RecordKey> = entries.iter().map(|entry| entry.key(run.source)).collect();
+            let keys: Vec<RecordKey> = entries.iter().map(|entry| entry.place(run.source)).collect();
             let stored = self.catalog.get(&run.store, &keys, true, &mut cost).await?;
             let decisions = match place.decisions(number, &mut cost).await? {
                 Some(decisions) => decisions,
@@ -96,12 +96,12 @@ impl ImportStep {
                     decisions
                 }
             };
-            let mut stored: BTreeMap<RecordKey, StoredRecord> =
-                keys.into_iter().zip(stored).filter_map(|(key, now)| Some((key, now?))).collect();
-            let mut before: BTreeMap<RecordKey, &JournalEntry> =
-                entries.iter().map(|entry| (entry.key(run.source), entry)).collect();
+            let ids = entries.iter().map(|entry| (entry.kind, entry.external_id));
+            let mut stored: BTreeMap<(Kind, u64), StoredRecord> =
+                ids.clone().zip(stored).filter_map(|(id, now)| Some((id, now?))).collect();
+            let mut before: BTreeMap<(Kind, u64), &JournalEntry> = ids.zip(&entries).collect();
             for Decision { mut entry, counts: mut counted } in decisions {
-                let key = RecordKey { source: run.source, kind: entry.kind, external_id: entry.external_id };
+                let key = (entry.kind, entry.external_id);
                 let before = before.remove(&key).map(|entry| entry.stored(run.source)).transpose()?.flatten();
                 if entry.outcome.writes() || entry.outcome == Outcome::Removed {
                     let now = stored.remove(&key);
@@ -150,13 +150,17 @@ impl ImportStep {
             Some(before) => {
                 let back =
                     StoredRecord { version: version + 1, written_run: run.id.clone(), ..before.clone() };
-                self.catalog.put(&run.store, &back, Expect::Version(version), cost).await
+                let expect = match before.key == now.key {
+                    true => Expect::Version(version),
+                    false => Expect::Linked(now.key, version),
+                };
+                self.catalog.put(&run.store, &back, expect, cost).await
             }
         };
         match wrote {
             Ok(()) => Ok(true),
             Err(PortError::Conflict) => {
-                let now = self.catalog.get(&run.store, &[now.key], true, cost).await?.pop().flatten();
+                let now = self.catalog.get(&run.store, &[now.place()], true, cost).await?.pop().flatten();
                 let back = is_back(run, before, now.as_ref());
                 cost.catalogue_writes += u64::from(back);
                 Ok(back)
@@ -192,8 +196,8 @@ fn decide(
     let before = entry.stored(run.source)?;
     let decision = |outcome: Outcome, codes: Vec<Code>, of: &StoredRecord, version: u64| Decision {
         entry: PlanEntry {
-            kind: of.key.kind,
-            external_id: of.key.external_id,
+            kind: entry.kind,
+            external_id: entry.external_id,
             label: super::missing::label(of),
             outcome,
             source: of.digest,
@@ -201,7 +205,7 @@ fn decide(
             codes,
             diff: Vec::new(),
             candidates: Vec::new(),
-            adopts: None,
+            adopts: entry.local(),
         },
         counts: count_as(&of.record, outcome),
     };

@@ -1,54 +1,97 @@
-//! Which warehouse a location is. First hit wins: the one that it was imported as; one made here of the same name, about
-//! which the merchant decides; none, so that it becomes a new one. Never by name alone.
+//! Which warehouse a location is. First hit wins: the one that it was imported as or linked to, which is one item; the only
+//! one made here of its name and address, where no other location has them; one made here of its name, about which the
+//! merchant decides; none, so that it becomes a new one. Never by name alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
 
 use super::plan::{Candidate, Items};
 use super::{ImportStep, StepError};
 use crate::domain::decision::Decision;
-use crate::domain::record::{Kind, StoredRecord};
+use crate::domain::ids::StoreId;
+use crate::domain::record::{Kind, Record, StoredRecord};
 use crate::domain::run::Run;
 use crate::domain::warning::Code;
 
 /// What is known of the names of warehouses and locations when a run plans its locations.
 #[derive(Default)]
 pub(super) struct Names {
-    /// Names of warehouses that were made here and are linked to no location.
-    unlinked: HashSet<String>,
-    /// Names that more than one location of the shop has.
-    shared: HashSet<String>,
+    /// Warehouses that were made here and are linked to no location, by name.
+    unlinked: HashMap<String, Vec<StoredRecord>>,
+    /// How many locations of the shop have a name.
+    named: HashMap<String, usize>,
+    /// How many have a name and an address.
+    addressed: HashMap<(String, String), usize>,
     /// Locations that were decided to become new warehouses.
     decided_new: HashSet<u64>,
+    /// Locations that were decided to be a warehouse made here.
+    decided: HashMap<u64, Uuid>,
 }
 
-/// What the names say about one location.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Match {
-    /// It may be a warehouse that was made here; the merchant has to decide.
-    pub ambiguous: bool,
-    /// It was ambiguous, and the merchant has decided.
-    pub decided: bool,
-    /// Another location of the shop has its name.
-    pub shared_name: bool,
+/// What a location that is no warehouse yet becomes.
+pub(super) enum Place<'a> {
+    /// A new warehouse.
+    New,
+    /// This one, which was made here.
+    Is(&'a StoredRecord),
+    /// It may be one of these; the merchant has to decide.
+    Ask(Vec<StoredRecord>),
+    /// It was decided to be one that is no longer there, or linked already.
+    Moved,
 }
 
-impl Match {
-    /// What it is told as.
-    pub fn code(self) -> Option<Code> {
-        self.shared_name.then_some(Code::LocDuplicateSuspect)
+impl<'a> Place<'a> {
+    /// The warehouse made here that it is.
+    pub fn taken(self) -> Option<&'a StoredRecord> {
+        match self {
+            Self::Is(ours) => Some(ours),
+            _ => None,
+        }
     }
 }
 
 impl Names {
-    /// What they say about a record; nothing about one that is no location.
-    pub fn of(&self, candidate: &Candidate, stored: Option<&StoredRecord>) -> Match {
-        if candidate.key.kind != Kind::Warehouse {
-            return Match::default();
-        }
+    /// Whether a location shares its name with another.
+    pub fn code(&self, candidate: &Candidate) -> Option<Code> {
+        let named = || self.named.get(&normalised(&candidate.label)).is_some_and(|n| *n > 1);
+        (candidate.key.kind == Kind::Warehouse && named()).then_some(Code::LocDuplicateSuspect)
+    }
+
+    /// Whether the merchant has decided what a location is.
+    pub fn is_decided(&self, candidate: &Candidate) -> bool {
+        let id = candidate.key.external_id;
+        candidate.key.kind == Kind::Warehouse
+            && (self.decided_new.contains(&id) || self.decided.contains_key(&id))
+    }
+
+    /// What a location that is no warehouse yet becomes.
+    pub fn place(&self, store: &StoreId, candidate: &Candidate) -> Place<'_> {
+        let id = candidate.key.external_id;
         let name = normalised(&candidate.label);
-        let alike = stored.is_none() && self.unlinked.contains(&name);
-        let decided = alike && self.decided_new.contains(&candidate.key.external_id);
-        Match { ambiguous: alike && !decided, decided, shared_name: self.shared.contains(&name) }
+        let alike = self.unlinked.get(&name).map_or(&[][..], Vec::as_slice);
+        if self.decided_new.contains(&id) {
+            return Place::New;
+        }
+        if let Some(decided) = self.decided.get(&id) {
+            let ours = alike.iter().find(|ours| ours.internal_id(store) == *decided);
+            return ours.map_or(Place::Moved, Place::Is);
+        }
+        let address = address(&candidate.source.record);
+        let same = |ours: &&StoredRecord| address.is_some() && self::address(&ours.record) == address;
+        let mut there = alike.iter().filter(same);
+        let only_there = address.clone().is_some_and(|at| self.addressed.get(&(name, at)) == Some(&1));
+        match (there.next(), there.next()) {
+            (Some(ours), None) if only_there && !self.is_claimed(store, ours) => Place::Is(ours),
+            _ if alike.is_empty() => Place::New,
+            _ => Place::Ask(alike.to_vec()),
+        }
+    }
+
+    /// Whether another location was decided to be a warehouse.
+    fn is_claimed(&self, store: &StoreId, ours: &StoredRecord) -> bool {
+        let id = ours.internal_id(store);
+        self.decided.values().any(|decided| *decided == id)
     }
 }
 
@@ -59,25 +102,31 @@ impl ImportStep {
         if items.listed().is_empty() {
             return Ok(names);
         }
-        let mut seen = HashSet::new();
         for location in items.listed() {
             let name = normalised(&location.label);
-            if !seen.insert(name.clone()) {
-                names.shared.insert(name);
+            let record = location.records.iter().find(|(kind, _)| *kind == Kind::Warehouse);
+            if let Some(address) = record.and_then(|(_, record)| address(record)) {
+                *names.addressed.entry((name.clone(), address)).or_default() += 1;
+            }
+            *names.named.entry(name).or_default() += 1;
+        }
+        for decision in run.decisions.all() {
+            match decision {
+                Decision::CreateWarehouse { external_id } => drop(names.decided_new.insert(external_id.0)),
+                Decision::LinkWarehouse { external_id, internal_id } => {
+                    names.decided.insert(external_id.0, *internal_id);
+                }
+                _ => {}
             }
         }
-        let decided = run.decisions.all().iter().filter_map(|decision| match decision {
-            Decision::CreateWarehouse { external_id } => Some(external_id.0),
-            _ => None,
-        });
-        names.decided_new.extend(decided);
         let mut cursor = None;
         loop {
             let page = self.catalog.list(&run.store, Kind::Warehouse, cursor, 100).await?;
-            let local = page.items.iter().filter(|stored| stored.key.source.is_local());
-            names
-                .unlinked
-                .extend(local.filter_map(|stored| stored.record.get("name").as_str().map(normalised)));
+            for stored in page.items.into_iter().filter(|stored| stored.key.source.is_local()) {
+                if let Some(name) = stored.record.get("name").as_str().map(normalised) {
+                    names.unlinked.entry(name).or_default().push(stored);
+                }
+            }
             cursor = page.next;
             if cursor.is_none() {
                 return Ok(names);
@@ -88,4 +137,15 @@ impl ImportStep {
 
 fn normalised(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// The address of a warehouse in one text; none where it has none. A telephone number is no part of a place.
+fn address(record: &Record) -> Option<String> {
+    let parts = record.get("address").as_object()?;
+    let parts = parts.iter().filter(|(name, _)| *name != "phone");
+    let texts = parts.filter_map(|(name, part)| Some((name, part.as_str().map(normalised)?)));
+    let mut texts: Vec<String> =
+        texts.filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name}={text}")).collect();
+    texts.sort();
+    (!texts.is_empty()).then(|| texts.join("\n"))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 
 use super::samples::{self, SOURCE, key, record};
-use super::{Checked, rules};
+use super::{Checked, links, rules};
 use crate::domain::ids::{ShopId, StoreId};
 use crate::domain::options::OnMissing;
 use crate::domain::record::{Kind, Record, RecordKey, Source, Standing, StoredRecord};
@@ -14,10 +14,11 @@ use crate::ports::PortError;
 use crate::ports::catalog::{Catalog, Edit, Expect};
 
 /// More than one item holds.
-const LARGE: usize = 900 * 1024;
+pub(super) const LARGE: usize = 900 * 1024;
 
 /// Checks every rule.
 pub async fn all(catalog: &dyn Catalog) -> Checked {
+    links::all(catalog).await?;
     rules!(
         a_record_of_every_kind_reads_back_as_written,
         of_many_first_writes_one_wins,
@@ -35,7 +36,7 @@ pub async fn all(catalog: &dyn Catalog) -> Checked {
     )
 }
 
-async fn put(
+pub(super) async fn put(
     catalog: &dyn Catalog,
     store: &StoreId,
     record: &StoredRecord,
@@ -45,7 +46,7 @@ async fn put(
     catalog.put(store, record, expect, &mut cost).await.map(|()| cost)
 }
 
-async fn get(
+pub(super) async fn get(
     catalog: &dyn Catalog,
     store: &StoreId,
     key: RecordKey,
@@ -54,7 +55,7 @@ async fn get(
     Ok(found.into_iter().next().flatten())
 }
 
-fn is_conflict<T>(result: &Result<T, PortError>) -> bool {
+pub(super) fn is_conflict<T>(result: &Result<T, PortError>) -> bool {
     matches!(result, Err(PortError::Conflict))
 }
 

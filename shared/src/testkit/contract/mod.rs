@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod connectors;
 pub mod hooks;
+mod links;
 pub mod loose;
 pub mod mappings;
 pub mod push;

@@ -163,6 +163,7 @@ pub fn record(key: RecordKey, version: u64, title: &str, bytes: usize) -> Stored
         base,
         mapper: MAPPER_VERSION,
         record,
+        local: None,
     }
 }
 
