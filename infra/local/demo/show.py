@@ -68,7 +68,7 @@ class Show:
         self.console.print("\n[bold]Merchant Connectors[/]")
         self.console.print(
             "[dim]A store connects to a shop, looks before it imports, imports, reruns without a needless write,\n"
-            "takes a run back, and leaves. Everything below runs on this machine: the functions as they ship,\n"
+            "takes a run back, pushes a data tool's rows, and leaves. Everything below runs on this machine: the functions as they ship,\n"
             "the template as it is deployed, and a Shopify that enforces Shopify's own schema.[/]\n"
         )
 

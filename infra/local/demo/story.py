@@ -1,4 +1,4 @@
-"""The story a merchant would see: connect, look, import, rerun, undo, disconnect. What must hold is checked on the way."""
+"""The story a merchant would see: connect, look, import, rerun, undo, push, disconnect. What must hold is checked on the way."""
 
 from dataclasses import dataclass, field
 

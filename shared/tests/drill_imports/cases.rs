@@ -77,7 +77,9 @@ impl Kind {
         match self {
             Self::Abandoned => 0..all.min(30),
             Self::Renewal => 0..all.min(40),
-            Self::Joined | Self::Retried | Self::Limited => 0..calls.iter().position(|call| *call == "catalog.put").unwrap_or(all),
+            Self::Joined | Self::Retried | Self::Limited => {
+                0..calls.iter().position(|call| *call == "catalog.put").unwrap_or(all)
+            }
             Self::Preview => all.saturating_sub(40)..all,
             _ => 0..all,
         }

@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
-use crate::domain::notice::Subject;
 use crate::domain::lookalike::Mark;
+use crate::domain::notice::Subject;
 use crate::domain::push::state::KeyHash;
 use crate::domain::push::target::Stream;
 use crate::domain::record::{Kind, RecordKey, Source};
