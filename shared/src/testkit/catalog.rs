@@ -321,7 +321,7 @@ impl Catalog for FakeCatalog {
                 false => encoded.root_units(old_bytes),
             };
             let units = root + entry.page_units + old_pages + encoded.mark_units(&marked);
-            let spent = Cost { catalogue_writes: 1, write_units: units, read_units: read, ..Cost::default() };
+            let spent = Cost { catalogue_writes: 1, write_units: units, read_units: read };
             Self::spend(&mut inner, &mut seen, spent);
             if let Expect::Linked(key, _) = expect {
                 inner.links.remove(&place(store, &key));
