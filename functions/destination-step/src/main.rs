@@ -4,18 +4,13 @@ use std::error::Error;
 use std::sync::Arc;
 
 use shared::adapters::clients;
-use shared::adapters::dynamodb::{
-    DynamoBudgets, DynamoConnectors, DynamoHistory, DynamoHooks, DynamoKeyStates, DynamoMappings,
-    DynamoPushRuns, DynamoResults,
-};
-use shared::adapters::push_queue::SqsPushQueue;
-use shared::adapters::s3::S3Inputs;
+use shared::adapters::dynamodb::{DynamoConnectors, DynamoHistory, DynamoHooks};
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::sqs::SqsRedelivery;
-use shared::adapters::system::{SystemClock, SystemRandom};
+use shared::adapters::system::SystemClock;
 use shared::app::access::Access;
-use shared::app::push::Pushes;
 use shared::lambda::config::{self, environment};
+use shared::lambda::pushes::{Kept, pushes};
 use shared::lambda::{destination_step, metrics, trace};
 use shared::providers::shopify::Shopify;
 
@@ -24,7 +19,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     trace::init(environment("RUST_LOG").as_deref());
     let config = config::DestinationStep::parse(environment)?;
     let sdk = clients::sdk_config().await;
-    let (tables, sqs) = (clients::dynamodb(&sdk), clients::sqs(&sdk));
+    let tables = clients::dynamodb(&sdk);
     let (clock, shopify) = (Arc::new(SystemClock), Arc::new(Shopify::new()));
     let (prefix, app_secret) = (config.install_secret_prefix, config.app_secret_id);
     let access = Access {
@@ -32,25 +27,16 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         history: Arc::new(DynamoHistory::new(tables.clone(), config.history_table)),
         vault: Arc::new(SecretsVault::new(clients::secrets(&sdk), prefix, app_secret, clock.clone())),
         connect: shopify.clone(),
-        hooks: Arc::new(DynamoHooks::new(tables.clone(), config.connectors_table)),
+        hooks: Arc::new(DynamoHooks::new(tables, config.connectors_table)),
         clock: clock.clone(),
-        metrics: metrics::of_this_function(clock.clone()),
+        metrics: metrics::of_this_function(clock),
     };
-    let own_queue = Arc::new(SqsRedelivery::new(sqs.clone(), config.destination_steps_queue.clone()));
-    let push_table = config.push_table;
-    let app = Arc::new(Pushes {
-        access,
-        destination: shopify.clone(),
-        writer: shopify,
-        mappings: Arc::new(DynamoMappings::new(tables.clone(), config.destinations_table)),
-        runs: Arc::new(DynamoPushRuns::new(tables.clone(), push_table.clone())),
-        inputs: Arc::new(S3Inputs::new(clients::s3(&sdk), config.inputs_bucket)),
-        results: Arc::new(DynamoResults::new(tables.clone(), push_table.clone(), clock.clone())),
-        states: Arc::new(DynamoKeyStates::new(tables.clone(), push_table.clone(), clock.clone())),
-        budgets: Arc::new(DynamoBudgets::new(tables, push_table)),
-        queue: Arc::new(SqsPushQueue::new(sqs, config.destination_steps_queue)),
-        clock,
-        random: Arc::new(SystemRandom),
-    });
-    destination_step::serve(app, own_queue).await
+    let own_queue = SqsRedelivery::new(clients::sqs(&sdk), config.destination_steps_queue.clone());
+    let kept = Kept {
+        destinations_table: config.destinations_table,
+        push_table: config.push_table,
+        inputs_bucket: config.inputs_bucket,
+        steps_queue: config.destination_steps_queue,
+    };
+    destination_step::serve(Arc::new(pushes(&sdk, kept, access, shopify)), Arc::new(own_queue)).await
 }

@@ -4,19 +4,14 @@ use std::error::Error;
 use std::sync::Arc;
 
 use shared::adapters::clients;
-use shared::adapters::dynamodb::{
-    DynamoBudgets, DynamoConnectors, DynamoDestinationKeys, DynamoHistory, DynamoHooks, DynamoKeyStates,
-    DynamoMappings, DynamoPushRuns, DynamoResults,
-};
-use shared::adapters::push_queue::SqsPushQueue;
-use shared::adapters::s3::S3Inputs;
+use shared::adapters::dynamodb::{DynamoConnectors, DynamoDestinationKeys, DynamoHistory, DynamoHooks};
 use shared::adapters::secrets::SecretsVault;
-use shared::adapters::system::{SystemClock, SystemRandom};
+use shared::adapters::system::SystemClock;
 use shared::app::access::Access;
-use shared::app::push::Pushes;
 use shared::lambda::config::{self, environment};
 use shared::lambda::destination::{DestinationApp, destination};
 use shared::lambda::http::{Edge, serve};
+use shared::lambda::pushes::{Kept, pushes};
 use shared::lambda::{metrics, trace};
 use shared::providers::shopify::Shopify;
 
@@ -38,23 +33,14 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: clock.clone(),
         metrics: metrics.clone(),
     };
-    let push_table = config.push_table;
-    let keys = Arc::new(DynamoDestinationKeys::new(tables.clone(), push_table.clone()));
-    let pushes = Pushes {
-        access,
-        destination: shopify.clone(),
-        writer: shopify,
-        mappings: Arc::new(DynamoMappings::new(tables.clone(), config.destinations_table)),
-        runs: Arc::new(DynamoPushRuns::new(tables.clone(), push_table.clone())),
-        inputs: Arc::new(S3Inputs::new(clients::s3(&sdk), config.inputs_bucket)),
-        results: Arc::new(DynamoResults::new(tables.clone(), push_table.clone(), clock.clone())),
-        states: Arc::new(DynamoKeyStates::new(tables.clone(), push_table.clone(), clock.clone())),
-        budgets: Arc::new(DynamoBudgets::new(tables, push_table)),
-        queue: Arc::new(SqsPushQueue::new(clients::sqs(&sdk), config.destination_steps_queue)),
-        clock: clock.clone(),
-        random: Arc::new(SystemRandom),
+    let keys = Arc::new(DynamoDestinationKeys::new(tables, config.push_table.clone()));
+    let kept = Kept {
+        destinations_table: config.destinations_table,
+        push_table: config.push_table,
+        inputs_bucket: config.inputs_bucket,
+        steps_queue: config.destination_steps_queue,
     };
-    let app = Arc::new(DestinationApp::new(keys, pushes));
+    let app = Arc::new(DestinationApp::new(keys, pushes(&sdk, kept, access, shopify)));
     let edge = Edge { store_claim: config.store_claim, clock, metrics };
     serve(edge, |call| destination(app.clone(), call)).await
 }

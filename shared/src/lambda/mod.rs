@@ -14,6 +14,7 @@ pub mod metrics;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod problem;
+pub mod pushes;
 mod report;
 pub mod sweeper;
 pub mod trace;
