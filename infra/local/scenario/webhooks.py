@@ -170,9 +170,9 @@ class Webhooks:
         """What comes of an installation that is over leaves the one after it alone."""
         # At the address of the installation before; then one as late at the address of this one, whose token works.
         self.stack.simulate("POST", f"/shops/{self.label}/deliveries/{late['webhook_id']}/redeliver")
-        self.stack.simulate("POST", f"/shops/{self.label}/deliver", {"topic": "app/uninstalled", "triggered_at": late["triggered_at"]})
+        self.stack.simulate("POST", f"/shops/{self.label}/deliver", {"topic": "app/uninstalled", "triggered_at": late["triggered_at"], "client_id": CLIENT_ID})
         redact = {"topic": "shop/redact", "uri": f"{HOOKS_ORIGIN}/webhooks/{PROVIDER}"}
-        self.stack.simulate("POST", f"/shops/{self.label}/deliver", redact)
+        self.stack.simulate("POST", f"/shops/{self.label}/deliver", redact | {"client_id": CLIENT_ID})
         told = until(lambda: "erasure_not_applicable" in self.actions())
         rule = "a request to erase the shop that comes after it was connected again does not apply, says the history"
         self.checks.hold(told, rule, self.actions())
