@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::desk::Desk;
 use super::page::{About, Next, Paper, Told, problem};
+use super::rounds::Tried;
 use crate::domain::push::change::{FieldChange, Image};
 use crate::domain::push::document::Write;
 use crate::domain::push::ledger::{Op, Outcome, ResultLine, RowError};
@@ -38,6 +39,29 @@ pub(super) struct Job<'m> {
     pub identifiers: Vec<Identifier>,
 }
 
+impl Tried for Job<'_> {
+    fn take_next(&mut self) -> Option<Next> {
+        self.next.take()
+    }
+
+    fn attempts(&mut self) -> &mut u32 {
+        &mut self.attempts
+    }
+
+    fn error(&mut self) -> &mut Option<RowError> {
+        &mut self.error
+    }
+
+    fn put(&mut self, desk: &Desk<'_>, paper: &mut Paper, outcome: Option<Outcome>, error: Option<RowError>) {
+        let mut told = std::mem::take(&mut self.told);
+        for (seq, hash) in &self.rows {
+            let about = About { seq: *seq, key: self.record.key(), hash };
+            paper.put(desk, about, &told, outcome, error.clone());
+            (told.points, told.ms) = (0, 0);
+        }
+    }
+}
+
 impl<'m> Job<'m> {
     pub(super) fn new(rows: Vec<(u64, String)>, record: Record<'m>, back: Option<Back>) -> Self {
         let identifiers = match &back {
@@ -61,22 +85,6 @@ impl<'m> Job<'m> {
 
     pub(super) fn first(&self) -> u64 {
         self.rows.first().map_or(0, |(seq, _)| *seq)
-    }
-
-    /// Puts down a line for each of its rows. What it took stands with the first.
-    pub(super) fn put(
-        &mut self,
-        desk: &Desk<'_>,
-        paper: &mut Paper,
-        outcome: Option<Outcome>,
-        error: Option<RowError>,
-    ) {
-        let mut told = std::mem::take(&mut self.told);
-        for (seq, hash) in &self.rows {
-            let about = About { seq: *seq, key: self.record.key(), hash };
-            paper.put(desk, about, &told, outcome, error.clone());
-            (told.points, told.ms) = (0, 0);
-        }
     }
 
     /// What the record is compared with.

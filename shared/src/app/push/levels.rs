@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Halt, SHORT, Trouble};
-use super::page::{ATTEMPTS, About, Next, Paper, Told, nothing_kept, pause, problem, source_hash};
+use super::page::{About, Next, Paper, Told, nothing_kept, problem, source_hash};
+use super::rounds::{Patience, Tried};
 use crate::domain::push::change::{FieldChange, Image};
 use crate::domain::push::code::{Code, Retry};
 use crate::domain::push::ledger::{Op, Outcome, RowError};
@@ -19,6 +20,8 @@ use crate::ports::push::{Stopped, Written};
 
 /// How often stock that moved while it was set is read again.
 const REREADS: u32 = 3;
+/// Levels wait together, however long one of them takes.
+const PATIENCE: Patience = Patience { least: SHORT, most: Duration::MAX };
 
 /// One level to be.
 struct Job {
@@ -44,14 +47,28 @@ fn failed(error: RowError) -> Next {
     Next::Over(Outcome::Failed, Some(error))
 }
 
-impl Job {
+impl Tried for Job {
+    fn take_next(&mut self) -> Option<Next> {
+        self.next.take()
+    }
+
+    fn attempts(&mut self) -> &mut u32 {
+        &mut self.attempts
+    }
+
+    fn error(&mut self) -> &mut Option<RowError> {
+        &mut self.error
+    }
+
     fn put(&mut self, desk: &Desk<'_>, paper: &mut Paper, outcome: Option<Outcome>, error: Option<RowError>) {
         let key = format!("{} / {}", self.level.item.1, self.level.location.1);
         let told = std::mem::take(&mut self.told);
         let about = About { seq: self.seq, key: &key, hash: &self.hash };
         paper.put(desk, about, &told, outcome, error);
     }
+}
 
+impl Job {
     /// The level that is to be given back, or what is next where it cannot be.
     fn give_back(&mut self, paper: &Paper, live: &Live) -> Option<Next> {
         let back = match paper.backs.get(&self.seq).and_then(|back| back.diff.first()) {
@@ -111,39 +128,7 @@ impl Desk<'_> {
             self.app.beat(self, paper).await?;
             number += 1;
             let passed = self.pass_levels(paper, levels, &mut todo, number).await;
-            let (mut rest, mut wait) = (Vec::new(), Duration::ZERO);
-            for mut job in todo {
-                match job.next.take() {
-                    Some(Next::Over(outcome, error)) => job.put(self, paper, Some(outcome), error),
-                    Some(Next::Again { error, wait: least, counts }) => {
-                        job.attempts += u32::from(counts);
-                        if job.attempts >= ATTEMPTS {
-                            job.put(self, paper, None, Some(error));
-                            continue;
-                        }
-                        wait = wait.max(least).max(if counts { pause(job.attempts) } else { SHORT });
-                        job.error = Some(error);
-                        rest.push(job);
-                    }
-                    None => rest.push(job),
-                }
-            }
-            let over = match passed {
-                Ok(()) if rest.is_empty() => return Ok(()),
-                Ok(()) if wait >= self.left() => Some(Halt::Pause(wait)),
-                Ok(()) => None,
-                Err(halt) => Some(halt),
-            };
-            if let Some(halt) = over {
-                for mut job in rest {
-                    if let Some(error) = job.error.take() {
-                        job.put(self, paper, None, Some(error));
-                    }
-                }
-                return Err(halt);
-            }
-            self.app.clock.sleep(wait).await;
-            todo = rest;
+            todo = self.after_round(paper, todo, passed, PATIENCE).await?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ mod levels;
 mod page;
 mod record;
 pub mod requests;
+mod rounds;
 pub mod shown;
 mod step;
 pub mod tool;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::desk::{Desk, Halt};
 use super::job::{Back, Job};
+use super::rounds::Patience;
 use super::step::RENEW;
 use crate::domain::ids::RunId;
 use crate::domain::push::change::{FieldChange, Image};
@@ -34,8 +35,8 @@ const POINTS: u64 = 15;
 const PART_BYTES: usize = 1_500_000;
 /// How often a record is tried in one step.
 pub(super) const ATTEMPTS: u32 = 6;
-/// What takes longer than this is not waited for in place.
-const LONG: Duration = Duration::from_secs(300);
+/// A record that takes longer is not waited for in place.
+const PATIENCE: Patience = Patience { least: Duration::ZERO, most: Duration::from_secs(300) };
 
 /// What is put down about a page.
 pub(super) struct Paper {
@@ -358,42 +359,11 @@ impl Desk<'_> {
     }
 
     async fn block(&self, paper: &mut Paper, mut todo: Vec<Job<'_>>) -> Result<(), Halt> {
-        loop {
+        while !todo.is_empty() {
             self.app.beat(self, paper).await?;
             let passed = self.pass(paper, &mut todo).await;
-            let (mut rest, mut wait) = (Vec::new(), Duration::ZERO);
-            for mut job in todo {
-                match job.next.take() {
-                    Some(Next::Over(outcome, error)) => job.put(self, paper, Some(outcome), error),
-                    Some(Next::Again { error, wait: least, counts }) => {
-                        job.attempts += u32::from(counts);
-                        if job.attempts >= ATTEMPTS || least > LONG {
-                            job.put(self, paper, None, Some(error));
-                            continue;
-                        }
-                        wait = wait.max(least).max(if counts { pause(job.attempts) } else { Duration::ZERO });
-                        job.error = Some(error);
-                        rest.push(job);
-                    }
-                    None => rest.push(job),
-                }
-            }
-            let over = match passed {
-                Ok(()) if rest.is_empty() => return Ok(()),
-                Ok(()) if wait >= self.left() => Some(Halt::Pause(wait)),
-                Ok(()) => None,
-                Err(halt) => Some(halt),
-            };
-            if let Some(halt) = over {
-                for mut job in rest {
-                    if let Some(error) = job.error.take() {
-                        job.put(self, paper, None, Some(error));
-                    }
-                }
-                return Err(halt);
-            }
-            self.app.clock.sleep(wait).await;
-            todo = rest;
+            todo = self.after_round(paper, todo, passed, PATIENCE).await?;
         }
+        Ok(())
     }
 }
