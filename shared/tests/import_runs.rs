@@ -5,6 +5,8 @@
 #[expect(dead_code, reason = "each test file uses its part of the world")]
 mod world;
 
+use std::time::Duration;
+
 use serde_json::json;
 use shared::app::import::requests::StartRun;
 use shared::domain::ids::{ProviderId, RunId};
@@ -12,7 +14,9 @@ use shared::domain::options::{AskedOptions, NegativeStock, OnMissing, RunOptions
 use shared::domain::plan::Outcome;
 use shared::domain::record::{Kind, Resource, Standing};
 use shared::domain::run::{Feed, RunState};
+use shared::ports::queue::{Step, StepMessage, StepQueue};
 use shared::testkit::catalog::Shown;
+use shared::testkit::faults::Fault;
 use shared::testkit::source::{self, Letdown};
 use world::{World, codes, of};
 
@@ -33,6 +37,31 @@ async fn what_the_shop_has_is_what_lands() {
         .unwrap();
     assert!(sums.closes, "{sums:?}");
     assert!(sums.feeds.iter().all(|feed| feed.announced == feed.read), "{sums:?}");
+}
+
+/// The shop's word that a feed is finished makes the run look, wherever the step that asks for its feeds is just then.
+#[tokio::test]
+async fn a_run_reads_nothing_before_it_has_asked_for_every_feed() {
+    for call in 0.. {
+        let world = World::stocked().await;
+        let run = world.start(false, None).await;
+        let asks = world.queue.pop_or_wait().unwrap();
+        world.faults.revive();
+        world.faults.at(call, Fault::CrashBefore);
+        world.deliver(asks.clone()).await;
+        if world.faults.struck() == 0 {
+            assert!(call > 10, "{call} calls");
+            return;
+        }
+        world.faults.restart();
+        // What died comes again in half a minute; the word of the shop is sooner.
+        let looks = StepMessage { step: Step::Poll { hop: 0 }, ..asks.message };
+        world.queue.send(&[looks], Duration::ZERO).await.unwrap();
+        world.settle().await;
+        let run = world.shown(&run).await;
+        assert_eq!(run.status, RunState::Completed, "call {call}: {:?}", run.failure);
+        assert_eq!(world.landed(), world.source.counts(), "call {call}");
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use shared::app::import::{Disposition, MAX_RECEIVES};
 use shared::app::sweep::Sweep;
 use shared::domain::back_off::back_off;
 use shared::domain::ids::RunId;
+use shared::domain::run::RunState;
+use shared::ports::queue::{Step, StepMessage};
 use shared::ports::time::Clock as _;
 use shared::testkit::queue::Waiting;
 
@@ -263,9 +265,24 @@ impl<'w> Machine<'w> {
         Ok(true)
     }
 
+    /// The shop says that a feed is finished while the step that asks for feeds is yet to come again: its webhook makes
+    /// the run look.
+    fn shop_says_finished(&self, asks: &Waiting) {
+        let run = self.world.runs.all().into_iter().find(|run| run.id == asks.message.run);
+        if asks.message.step == Step::Extract
+            && let Some(run) = run
+            && run.state == RunState::Extracting
+            && run.feeds.values().any(|feed| !feed.ready)
+        {
+            let message = StepMessage { step: Step::Poll { hop: run.poll_hop }, ..asks.message.clone() };
+            self.world.queue.put_back(Waiting { message, receives: 0, ..asks.clone() }, Duration::ZERO);
+        }
+    }
+
     fn died(&mut self, one: UnderWay<'_>) {
         match one.work {
             Work::Message(waiting) if !one.given_away => {
+                self.shop_says_finished(&waiting);
                 let left = one.until.duration_since(self.world.clock.now());
                 self.world.queue.put_back(*waiting, Duration::try_from(left).unwrap_or_default());
             }
@@ -289,6 +306,7 @@ impl<'w> Machine<'w> {
                     self.dead_letters += 1;
                     return;
                 }
+                self.shop_says_finished(&waiting);
                 let lot = self.chance.below(256) as u8;
                 let wait = back_off(waiting.receives, lot, error.retry_after());
                 self.world.queue.put_back(*waiting, wait);

@@ -69,17 +69,20 @@ impl ImportStep {
             }
             self.save(&mut run).await?;
         }
-        for feed in self.extract.feeds_for(&run.wanted) {
-            if !run.feeds.contains_key(&feed) {
-                let handle = self.start(&run, feed, &mut shop).await?;
-                run.feeds.insert(feed, self.fresh(handle, 1));
-                self.save(&mut run).await?;
-            }
+        while let Some(feed) = self.next_to_begin(&run) {
+            let handle = self.start(&run, feed, &mut shop).await?;
+            run.feeds.insert(feed, self.fresh(handle, 1));
+            self.save(&mut run).await?;
         }
         self.queue
             .send(&[Self::message(&run, Step::Poll { hop: run.poll_hop })], Duration::from_secs(1))
             .await?;
         Ok(())
+    }
+
+    /// The first feed that a run needs and has not asked for yet.
+    fn next_to_begin(&self, run: &Run) -> Option<Feed> {
+        self.extract.feeds_for(&run.wanted).into_iter().find(|feed| !run.feeds.contains_key(feed))
     }
 
     /// The shop's own counts of what the run imports. A shop that grants locations alone is not asked for others.
@@ -97,8 +100,9 @@ impl ImportStep {
         if run.state != RunState::Extracting {
             return self.advance(&run.store, run.provider, &run.id).await;
         }
-        // Another delivery of this message has already looked and sent the next one.
-        if hop < run.poll_hop {
+        // Another delivery of this message has already looked and sent the next one; or the shop's word that a feed is
+        // finished came before all of them were asked for: the step that asks is under way or comes again.
+        if hop < run.poll_hop || run.feeds.is_empty() || self.next_to_begin(&run).is_some() {
             return Ok(());
         }
         let mut shop = self.shop(&mut run).await?;
