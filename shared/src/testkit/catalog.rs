@@ -12,7 +12,7 @@ use crate::adapters::dynamodb::cursor::Scope;
 use crate::adapters::dynamodb::keys;
 use crate::adapters::dynamodb::links::marks_of;
 use crate::adapters::dynamodb::units::{item_bytes, read_units, write_units};
-use crate::adapters::dynamodb::wire_catalog::{Encoded, encode, page_bytes};
+use crate::adapters::dynamodb::wire_catalog::{Encoded, encode, page_bytes, pages_of};
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::lookalike::Mark;
 use crate::domain::record::{Kind, MAPPER_VERSION, Record, RecordKey, Source, Standing, StoredRecord};
@@ -78,10 +78,7 @@ impl Inner {
 
 fn sized(store: &StoreId, record: &StoredRecord) -> Result<(Encoded, Entry), PortError> {
     let encoded = encode(store, record, || "0".repeat(32))?;
-    let content = match &encoded.generation {
-        None => 0,
-        Some(_) => record.record.to_stored_json().map_or(0, |doc| doc.len()) + record.base.to_bytes().len(),
-    };
+    let content = pages_of(store, record.key.kind, &encoded.root)?.map_or(0, |pages| pages.content);
     let root_bytes = item_bytes(&encoded.root);
     let page_units = encoded.page_units;
     Ok((encoded, Entry { record: record.clone(), root_bytes, page_units, content }))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::adapters::system::SystemRandom;
 use crate::domain::changes::Changes;
@@ -135,6 +136,12 @@ pub fn key(kind: Kind, external_id: u64) -> RecordKey {
     RecordKey { source: SOURCE, kind, external_id }
 }
 
+/// So many letters of two bytes each that cannot be deflated much.
+fn noise(seed: usize, letters: usize) -> String {
+    let letter = |at: usize| 0x100 + (xxh3_64_with_seed(&at.to_le_bytes(), seed as u64) & 0x3ff) as u32;
+    (0..letters).filter_map(|at| char::from_u32(letter(at))).collect()
+}
+
 /// A record whose children's values are this long in all, about.
 pub fn record(key: RecordKey, version: u64, title: &str, bytes: usize) -> StoredRecord {
     let shape = key.kind.shape();
@@ -147,7 +154,7 @@ pub fn record(key: RecordKey, version: u64, title: &str, bytes: usize) -> Stored
         while left > 0 {
             let mut values = vec![Value::Null; list.fields.len()];
             if let Some(last) = values.last_mut() {
-                *last = Value::from("é".repeat(left.min(400) / 2));
+                *last = Value::from(noise(children.len(), left.min(400) / 2));
             }
             children.push(Child { id: children.len().to_string(), values, missing_since: None });
             left = left.saturating_sub(400);
