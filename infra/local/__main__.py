@@ -22,6 +22,7 @@ COMMANDS = {
     "agreement": ("drills.agreement", "stack", "ask Shopify's own library about 10,000 callbacks and names and 5,000 webhooks, and compare"),
     "fuzz": ("drills.fuzz", "stack", "fuzz what strangers send: shop names, callbacks, webhooks"),
     "mutants": ("drills.mutants", "stack", "take one defence after the other away and see the attacks notice"),
+    "goldens": ("goldens", "stack", "keep what this version stores, for later versions to read"),
     "bench": ("bench", "stack", "measure the figures and write target/bench.json"),
 }
 
