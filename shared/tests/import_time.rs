@@ -8,10 +8,11 @@ mod world;
 
 use std::time::Duration;
 
+use serde_json::json;
 use shared::app::import::Disposition;
 use shared::domain::ids::{ProviderId, RunId};
 use shared::domain::plan::Outcome;
-use shared::domain::record::Resource;
+use shared::domain::record::{Kind, Resource};
 use shared::domain::run::{Feed, RunState};
 use shared::ports::runs::PageKind;
 use shared::ports::time::Clock as _;
@@ -180,6 +181,50 @@ async fn twins_of_messages_with_and_without_time_are_one_run() {
             }
         }
         same(&left_behind(&world, &run).await, &expected, &format!("seed {seed}"));
+    }
+}
+
+/// An undo of an import that changed much, over a store that was edited since; with time, or one batch a step and a fault
+/// at a call. What it left, its messages and its calls.
+async fn undone(late: bool, fault: Option<(usize, Fault)>) -> (String, usize, usize) {
+    let world = changed(150, 100).await;
+    let of_run = world.start(false, None).await;
+    world.settle().await;
+    for id in [4, 10] {
+        let key = world.key(Kind::Product, id);
+        assert!(world.catalog.edit(&world.store, &key, |record| record.set("title", json!("Mine"))).unwrap());
+    }
+    let run = world.imports.undo(world.asker(), &of_run, None).await.unwrap();
+    let before = world.queue.bodies().len();
+    world.faults.revive();
+    if let Some((call, fault)) = fault {
+        world.faults.at(call, fault);
+    }
+    while let Some(waiting) = world.queue.pop_or_wait() {
+        if late {
+            deliver_late(&world, waiting).await;
+        } else {
+            world.deliver(waiting).await;
+        }
+        world.faults.restart();
+    }
+    let (messages, calls) = (world.queue.bodies().len() - before, world.faults.made());
+    world.faults.revive();
+    (left_behind(&world, &run).await.replace(of_run.as_str(), "OF_RUN"), messages, calls)
+}
+
+#[tokio::test]
+async fn an_undo_whose_time_is_up_goes_on_in_others_to_the_same_end() {
+    let (expected, messages, _) = undone(false, None).await;
+    assert!(expected.contains("UNDO_SKIPPED_EDITED"));
+    let (left, more, calls) = undone(true, None).await;
+    same(&left, &expected, "without a fault");
+    assert!(more > messages, "{more} messages instead of {messages}");
+    assert!(calls > 80, "{calls} calls");
+    for call in (0..calls).step_by(9) {
+        let fault = [Fault::CrashBefore, Fault::CrashAfter, Fault::FailAfter][call % 3];
+        let (left, ..) = undone(true, Some((call, fault))).await;
+        same(&left, &expected, &format!("{fault:?} at call {call}"));
     }
 }
 

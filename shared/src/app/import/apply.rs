@@ -25,7 +25,7 @@ use crate::ports::queue::Step;
 use crate::ports::runs::PageKind;
 
 /// Writes under way at once.
-const CONCURRENCY: usize = 16;
+pub(super) const CONCURRENCY: usize = 16;
 /// How often a write is tried anew after someone else was first.
 const TRIES: u32 = 3;
 

@@ -208,7 +208,7 @@ impl ImportStep {
             Step::Poll { hop } => self.poll(run, *hop).await,
             Step::Plan { chunk, generation } => self.plan_chunk(run, *chunk, *generation, until).await,
             Step::Apply { chunk, generation } => self.apply_chunk(run, *chunk, *generation, until).await,
-            Step::Undo { chunk } => self.undo_chunk(run, *chunk).await,
+            Step::Undo { chunk } => self.undo_chunk(run, *chunk, until).await,
             Step::Verify => self.verify(run).await,
         }
     }

@@ -194,6 +194,24 @@ impl<'a> Chunk<'a> {
         serde_json::from_slice(&bytes).map(Some).map_err(|e| malformed("journal", e))
     }
 
+    /// How many batches have before-images. The chunk's receipt may be missing, where its run broke off in the middle, so
+    /// they are looked for: there is one of each number up to the last.
+    pub async fn batches(&self, cost: &mut Cost) -> Result<u64, PortError> {
+        let mut is_there = async |batch: u32| {
+            Ok::<_, PortError>(self.get(PageKind::Journal, batch * SEGMENTS_PER_BATCH, cost).await?.is_some())
+        };
+        let (mut none_from, mut below) = (1, 0);
+        while is_there(none_from - 1).await? {
+            (below, none_from) = (none_from, none_from * 2);
+        }
+        // Those below `below` are there, the one before `none_from` is not.
+        while below + 1 < none_from {
+            let middle = below.midpoint(none_from);
+            if is_there(middle - 1).await? { below = middle } else { none_from = middle }
+        }
+        Ok(u64::from(below))
+    }
+
     /// Writes what an undo decided about one batch, unless an earlier attempt has done so.
     pub async fn put_decisions<T: Serialize>(
         &self,

@@ -3,21 +3,26 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::apply::CONCURRENCY;
+use super::checkpoint::{Checkpoint, Progress};
 use super::pages::{Chunk, EntryWriter, JournalEntry, Waiting};
 use super::used::Used;
 use super::{ImportStep, StepError};
 use crate::app::error::AppError;
-use serde::{Deserialize, Serialize};
-
 use crate::domain::gone::differs;
 use crate::domain::ids::RunId;
 use crate::domain::options::OnMissing;
-use crate::domain::plan::{CodeCounts, Counts, Outcome, PlanEntry, count_as};
+use crate::domain::plan::{Counts, Outcome, PlanEntry, count_as};
 use crate::domain::record::{Kind, RecordKey, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Phase, Receipt, Run, RunEvent, RunState};
 use crate::domain::warning::Code;
 use crate::ports::PortError;
 use crate::ports::catalog::Expect;
+use crate::ports::queue::Step;
 use crate::ports::runs::PageKind;
 
 impl ImportStep {
@@ -34,94 +39,145 @@ impl ImportStep {
         self.advance(&run.store, run.provider, &run.id).await
     }
 
-    pub(super) async fn undo_chunk(&self, run: Run, chunk: ChunkId) -> Result<(), StepError> {
+    pub(super) async fn undo_chunk(
+        &self,
+        run: Run,
+        chunk: ChunkId,
+        until: Timestamp,
+    ) -> Result<(), StepError> {
         let done = run.state != RunState::Applying
             || self.runs.receipt(&run.store, &run.id, Phase::Apply, run.generation, chunk).await?.is_some();
         if !done {
-            let receipt = self.take_back(&run, chunk).await?;
+            let receipt = match self.take_back(&run, chunk, until).await? {
+                Progress::Done(receipt) => receipt,
+                Progress::Paused(at) => return self.go_on_later(&run, Step::Undo { chunk }, at).await,
+            };
             self.runs.put_receipt(&run.store, &run.id, &receipt, &mut Cost::default()).await?;
         }
         self.closed(&run, Phase::Apply, chunk).await
     }
 
-    async fn take_back(&self, run: &Run, chunk: ChunkId) -> Result<Receipt, StepError> {
+    /// Takes a chunk back, the last batch first. Of a checkpoint, `next` is the number of batches there are.
+    async fn take_back(
+        &self,
+        run: &Run,
+        chunk: ChunkId,
+        until: Timestamp,
+    ) -> Result<Progress<Waiting>, StepError> {
         let Some(of_run) = &run.of_run else { return Err(AppError::bug("an undo of no run").into()) };
-        let journal = Chunk {
-            runs: self.runs.as_ref(),
-            store: &run.store,
-            run: of_run,
-            chunk,
-            generation: run.generation,
-        };
-        let mut cost = Cost::default();
-        let mut counts = Counts::default();
-        let mut warnings = CodeCounts::new();
-        let mut results = EntryWriter::new(self.place(run, chunk), PageKind::Result, Waiting::default());
-        // The chunk's receipt may be missing, where the run broke off in the middle of it: its journal is read as far
-        // as it goes.
-        let mut batches = Vec::new();
-        for batch in 0.. {
-            match journal.journal(batch, &mut cost).await? {
-                Some(entries) => batches.push(entries),
-                None => break,
-            }
-        }
         let place = self.place(run, chunk);
-        for (number, entries) in (0u32..).zip(batches.into_iter().rev()) {
-            let keys: Vec<RecordKey> = entries.iter().map(|entry| entry.place(run.source)).collect();
-            let stored = self.catalog.get(&run.store, &keys, true, &mut cost).await?;
-            let decisions = match place.decisions(number, &mut cost).await? {
-                Some(decisions) => decisions,
-                // What an earlier attempt has begun is ended, so that what is listed is what was done.
-                None if run.cancel_requested => break,
-                None => {
-                    let mut decisions = Vec::new();
-                    let mut used: BTreeMap<Kind, Used> = BTreeMap::new();
-                    for (entry, now) in entries.iter().zip(&stored) {
-                        let mut decision = decide(run, of_run, entry, now.as_ref())?;
-                        if let (Some(decision), Some(now)) = (&mut decision, now)
-                            && decision.entry.outcome == Outcome::Removed
-                        {
-                            let kind = now.key.kind;
-                            if let Entry::Vacant(unread) = used.entry(kind) {
-                                unread.insert(self.used(run, kind).await?);
-                            }
-                            if used.get(&kind).is_some_and(|used| used.holds(run, &now.key)) {
-                                archive_instead(decision, now);
-                            }
-                        }
-                        decisions.extend(decision);
-                    }
-                    place.put_decisions(number, &decisions, &mut cost).await?;
-                    decisions
-                }
-            };
-            let ids = entries.iter().map(|entry| (entry.kind, entry.external_id));
-            let mut stored: BTreeMap<(Kind, u64), StoredRecord> =
-                ids.clone().zip(stored).filter_map(|(id, now)| Some((id, now?))).collect();
-            let mut before: BTreeMap<(Kind, u64), &JournalEntry> = ids.zip(&entries).collect();
-            for Decision { mut entry, counts: mut counted } in decisions {
-                let key = (entry.kind, entry.external_id);
-                let before = before.remove(&key).map(|entry| entry.stored(run.source)).transpose()?.flatten();
-                if entry.outcome.writes() || entry.outcome == Outcome::Removed {
-                    let now = stored.remove(&key);
-                    if !self.revert(run, &entry, before.as_ref(), now.as_ref(), &mut cost).await? {
-                        entry.outcome = Outcome::Blocked;
-                        entry.codes.push(Code::UndoSkippedEdited);
-                        counted = moved(&counted);
-                    }
-                }
-                counts.merge(&counted);
-                for code in &entry.codes {
-                    *warnings.entry(*code).or_default() += 1;
-                }
-                results.push(&entry, &mut cost).await?;
+        let journal = Chunk { run: of_run, ..place };
+        let mut at = self.resume(run, Receipt::blank(Phase::Apply, run.generation, chunk)).await?;
+        let mut tally = at.receipt;
+        if at.hop == 0 {
+            at.reached.next = journal.batches(&mut tally.cost).await?;
+        }
+        let mut results = EntryWriter::new(place, PageKind::Result, at.waiting);
+        while at.reached.objects < at.reached.next {
+            let batch = u32::try_from(at.reached.next - 1 - at.reached.objects).map_err(AppError::bug)?;
+            let entries = journal.journal(batch, &mut tally.cost).await?;
+            let entries = entries.ok_or_else(|| AppError::bug("the journal of a batch is gone"))?;
+            if !self
+                .take_back_batch(run, of_run, place, at.reached.objects, &entries, &mut tally, &mut results)
+                .await?
+            {
+                break;
+            }
+            at.reached.objects += 1;
+            if at.reached.objects < at.reached.next && self.out_of_time(until) {
+                return Ok(Progress::Paused(Checkpoint { receipt: tally, waiting: results.pause(), ..at }));
             }
         }
-        let pages = results.finish(&mut cost).await?.len() as u32;
-        let skipped = run.cancel_requested;
-        let blank = Receipt::blank(Phase::Apply, run.generation, chunk);
-        Ok(Receipt { skipped, counts, warnings, cost, result_pages: pages, ..blank })
+        tally.result_pages = results.finish(&mut tally.cost).await?.len() as u32;
+        tally.skipped = run.cancel_requested;
+        Ok(Progress::Done(tally))
+    }
+
+    /// Takes one batch back; false where the run was to stop before it was begun.
+    #[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
+    async fn take_back_batch(
+        &self,
+        run: &Run,
+        of_run: &RunId,
+        place: Chunk<'_>,
+        number: u64,
+        entries: &[JournalEntry],
+        tally: &mut Receipt,
+        results: &mut EntryWriter<'_>,
+    ) -> Result<bool, StepError> {
+        let number = u32::try_from(number).map_err(AppError::bug)?;
+        let keys: Vec<RecordKey> = entries.iter().map(|entry| entry.place(run.source)).collect();
+        let stored = self.catalog.get(&run.store, &keys, true, &mut tally.cost).await?;
+        let decisions = match place.decisions(number, &mut tally.cost).await? {
+            Some(decisions) => decisions,
+            // What an earlier attempt has begun is ended, so that what is listed is what was done.
+            None if run.cancel_requested => return Ok(false),
+            None => {
+                let decisions = self.decide_all(run, of_run, entries, &stored).await?;
+                place.put_decisions(number, &decisions, &mut tally.cost).await?;
+                decisions
+            }
+        };
+        let ids = entries.iter().map(|entry| (entry.kind, entry.external_id));
+        let mut stored: BTreeMap<(Kind, u64), StoredRecord> =
+            ids.clone().zip(stored).filter_map(|(id, now)| Some((id, now?))).collect();
+        let mut before: BTreeMap<(Kind, u64), &JournalEntry> = ids.zip(entries).collect();
+        let mut work = Vec::with_capacity(decisions.len());
+        for decision in decisions {
+            let key = (decision.entry.kind, decision.entry.external_id);
+            let before = before.remove(&key).map(|entry| entry.stored(run.source)).transpose()?.flatten();
+            work.push((decision, before, stored.remove(&key)));
+        }
+        // Each is a record of its own, so their order means nothing. Results keep it.
+        let work = work.into_iter().map(async |(Decision { mut entry, mut counts }, before, now)| {
+            let mut cost = Cost::default();
+            let acts = entry.outcome.writes() || entry.outcome == Outcome::Removed;
+            if acts && !self.revert(run, &entry, before.as_ref(), now.as_ref(), &mut cost).await? {
+                entry.outcome = Outcome::Blocked;
+                entry.codes.push(Code::UndoSkippedEdited);
+                counts = moved(&counts);
+            }
+            Ok::<_, StepError>((entry, counts, cost))
+        });
+        let done: Vec<_> = stream::iter(work).buffered(CONCURRENCY).collect().await;
+        for done in done {
+            let (entry, counts, cost) = done?;
+            tally.counts.merge(&counts);
+            tally.cost.add(cost);
+            for code in &entry.codes {
+                *tally.warnings.entry(*code).or_default() += 1;
+            }
+            results.push(&entry, &mut tally.cost).await?;
+        }
+        Ok(true)
+    }
+
+    /// What becomes of each record of a batch that the run wrote.
+    async fn decide_all(
+        &self,
+        run: &Run,
+        of_run: &RunId,
+        entries: &[JournalEntry],
+        stored: &[Option<StoredRecord>],
+    ) -> Result<Vec<Decision>, StepError> {
+        let mut decisions = Vec::new();
+        let mut used: BTreeMap<Kind, Used> = BTreeMap::new();
+        for (entry, now) in entries.iter().zip(stored) {
+            let mut decision = decide(run, of_run, entry, now.as_ref())?;
+            if let (Some(decision), Some(now)) = (&mut decision, now)
+                && decision.entry.outcome == Outcome::Removed
+            {
+                let kind = now.key.kind;
+                if let Entry::Vacant(unread) = used.entry(kind) {
+                    unread.insert(self.used(run, kind).await?);
+                }
+                if used.get(&kind).is_some_and(|used| used.holds(run, &now.key)) {
+                    archive_instead(decision, now);
+                }
+            }
+            decisions.extend(decision);
+        }
+        Ok(decisions)
     }
 
     /// Takes one record back if it still has the version that was decided about. One that this undo has taken back
