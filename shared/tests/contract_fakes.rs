@@ -11,6 +11,7 @@ use shared::testkit::contract::{self, Checked};
 use shared::testkit::destination::FakeMappings;
 use shared::testkit::faults::Faults;
 use shared::testkit::hooks::{FakeHooks, FakePersonal};
+use shared::testkit::media::FakeMedia;
 use shared::testkit::push_store::FakePushStore;
 use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
@@ -32,6 +33,13 @@ async fn runs() -> Checked {
 #[tokio::test]
 async fn catalog() -> Checked {
     contract::catalog::all(&FakeCatalog::new(Faults::default())).await
+}
+
+#[tokio::test]
+async fn links_of_media() -> Checked {
+    let fake = FakeMedia::new(Faults::default());
+    contract::media::links(&fake).await?;
+    contract::media::objects(&fake).await
 }
 
 #[tokio::test]

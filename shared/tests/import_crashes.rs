@@ -6,13 +6,12 @@
 #[expect(dead_code, reason = "each test file uses its part of the world")]
 mod world;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use shared::domain::ids::RunId;
 use shared::domain::run::Feed;
 use shared::testkit::catalog::Shown;
 use shared::testkit::faults::Fault;
-use shared::testkit::queue::Waiting;
 use world::World;
 
 const EVERYTHING: Shown = Shown { versions: true, runs: true };
@@ -68,24 +67,6 @@ async fn case_07_every_message_twice_and_out_of_order_is_one_run() {
     }
 }
 
-/// Delivers one message twice at the same time. Where a call of one stands still, the other goes on to its end first.
-async fn deliver_both(world: &World, waiting: Waiting) {
-    let delivered = Cell::new(0);
-    let deliver = |waiting: Waiting| async {
-        world.deliver(waiting).await;
-        delivered.set(delivered.get() + 1);
-    };
-    let thaw = async {
-        while delivered.get() < 2 {
-            if delivered.get() == 1 && world.faults.frozen() > 0 {
-                world.faults.thaw();
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::join!(deliver(waiting.clone()), deliver(waiting), thaw);
-}
-
 #[tokio::test]
 async fn two_deliveries_of_an_undo_at_the_same_time_list_what_one_would() {
     /// Every record of an undo with what became of it, and what it left behind.
@@ -100,7 +81,7 @@ async fn two_deliveries_of_an_undo_at_the_same_time_list_what_one_would() {
         let run = world.imports.undo(world.asker(), &of_run, None).await.unwrap();
         while let Some(waiting) = world.queue.pop_or_wait() {
             if at_once {
-                deliver_both(&world, waiting).await;
+                world.deliver_twice_at_once(waiting).await;
             } else {
                 world.deliver(waiting).await;
             }

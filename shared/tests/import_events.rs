@@ -67,8 +67,8 @@ impl Bench {
             clock: world.imports.clock.clone(),
             metrics: Arc::new(metrics.clone()),
         };
-        let World { catalog: records, queue, imports, step, .. } = world;
-        let catalog = Arc::new(BrowseCatalog { catalog: Arc::new(records.clone()) });
+        let World { catalog: records, media, queue, imports, step, .. } = world;
+        let catalog = Arc::new(BrowseCatalog { catalog: Arc::new(records.clone()), links: Arc::new(media) });
         let (imports, step) = (Arc::new(imports), Arc::new(step));
         Self { runs, records, queue, imports, step, catalog, edge, metrics, facts }
     }
@@ -152,7 +152,8 @@ async fn strangers(
         let page = world.imports.records(&one, PROVIDER, &id(run), &filter, None, 2).await.unwrap();
         page.next_cursor.unwrap()
     };
-    let browse = BrowseCatalog { catalog: Arc::new(world.catalog.clone()) };
+    let browse =
+        BrowseCatalog { catalog: Arc::new(world.catalog.clone()), links: Arc::new(world.media.clone()) };
     let rows = async |store, resource| {
         let page = browse.list(store, resource, StandingFilter::Active, None, 1).await.unwrap();
         page.next_cursor.unwrap()

@@ -13,13 +13,16 @@ use std::sync::Arc;
 
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::json;
+use shared::app::media::CopyMedia;
 use shared::app::webhooks::WebhookStep;
+use shared::domain::media::{MediaKey, WantedFile};
 use shared::lambda::trace::CountErrors;
 use shared::lambda::webhooks::webhook_step;
 use shared::ports::metrics::Metric;
 use shared::ports::runs::RunStore as _;
 use shared::testkit::contract::samples;
-use shared::testkit::faults::Fault;
+use shared::testkit::faults::{Fault, Faults};
+use shared::testkit::media::{FILES, FakeMedia};
 use shared::testkit::queue::FakeRedelivery;
 use system_tests::alarm::Alarm;
 use system_tests::template::Template;
@@ -257,6 +260,38 @@ async fn shops_that_throttle_us() {
         }
         match each {
             60 => assert_eq!(drill.gone_off(), ["ShopThrottlesAlarm"]),
+            _ => assert!(drill.gone_off().is_empty(), "{:?}", drill.gone_off()),
+        }
+    }
+}
+
+/// D5: the host of the shops' files does not answer, from the first try to the last.
+#[tokio::test]
+async fn files_that_cannot_be_fetched() {
+    for files in [50, 100] {
+        let drill = Drill::with(1).await;
+        let media = FakeMedia::new(Faults::default());
+        media.down(true);
+        let copying = CopyMedia {
+            files: Arc::new(media.clone()),
+            objects: Arc::new(media.clone()),
+            links: Arc::new(media),
+            clock: Arc::new(drill.world.clock.clone()),
+            metrics: Arc::new(drill.world.metrics.clone()),
+        };
+        let run = samples::run(&store("st-0"), 1);
+        let mut links = vec![None; files];
+        for _ in 0..5 {
+            assert!(drill.gone_off().is_empty(), "{:?}", drill.gone_off());
+            for (nth, link) in links.iter_mut().enumerate() {
+                let key = MediaKey { source: run.source, id: nth.to_string() };
+                let wanted = WantedFile { key, url: format!("{FILES}{nth}.png") };
+                *link = Some(copying.copy(&run, &wanted, link.take()).await.unwrap());
+            }
+            drill.pass(65).await;
+        }
+        match files {
+            100 => assert_eq!(drill.gone_off(), ["CopiesGivenUpAlarm"]),
             _ => assert!(drill.gone_off().is_empty(), "{:?}", drill.gone_off()),
         }
     }

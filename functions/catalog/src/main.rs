@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use shared::adapters::clients;
-use shared::adapters::dynamodb::DynamoCatalog;
+use shared::adapters::dynamodb::{DynamoCatalog, DynamoMediaLinks};
 use shared::adapters::system::SystemClock;
 use shared::app::browse_catalog::BrowseCatalog;
 use shared::lambda::config::{self, environment};
@@ -16,7 +16,10 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     trace::init(environment("RUST_LOG").as_deref());
     let config = config::Catalog::parse(environment)?;
     let tables = clients::dynamodb(&clients::sdk_config().await);
-    let app = Arc::new(BrowseCatalog { catalog: Arc::new(DynamoCatalog::new(tables, config.catalog_table)) });
+    let app = Arc::new(BrowseCatalog {
+        catalog: Arc::new(DynamoCatalog::new(tables.clone(), config.catalog_table.clone())),
+        links: Arc::new(DynamoMediaLinks::new(tables, config.catalog_table)),
+    });
     let clock = Arc::new(SystemClock);
     let metrics = metrics::of_this_function(clock.clone());
     let edge = Edge { store_claim: config.store_claim, clock, metrics };

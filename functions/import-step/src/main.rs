@@ -34,11 +34,14 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     };
     let sqs = clients::sqs(&sdk);
     let own_queue = Arc::new(SqsRedelivery::new(sqs.clone(), config.import_steps_queue.clone()));
+    let (bucket, records) = (config.media_bucket, config.catalog_table);
+    let media = import_step::copying(&sdk, shopify.clone(), bucket, records.clone(), &access);
     let app = Arc::new(ImportStep {
         access,
         extract: shopify,
         runs: Arc::new(DynamoRuns::new(tables.clone(), config.runs_table, clock.clone())),
-        catalog: Arc::new(DynamoCatalog::new(tables, config.catalog_table)),
+        catalog: Arc::new(DynamoCatalog::new(tables, records)),
+        media,
         queue: Arc::new(SqsStepQueue::new(sqs, config.import_steps_queue)),
         clock,
         chunk_bytes: config.chunk_bytes,

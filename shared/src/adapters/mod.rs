@@ -6,6 +6,7 @@ pub mod emf;
 mod errors;
 pub mod push_queue;
 pub mod s3;
+pub mod s3_media;
 pub mod secrets;
 pub mod sqs;
 pub mod system;

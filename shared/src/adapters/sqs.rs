@@ -45,6 +45,7 @@ enum StepV1 {
     Apply { chunk: String, generation: u32 },
     Undo { chunk: String },
     Verify {},
+    Media { hop: u32 },
 }
 
 /// Why a message cannot be read. Trying again would not help. Never repeats what it says.
@@ -150,6 +151,7 @@ pub fn parse(body: &str) -> Result<StepMessage, MalformedMessage> {
             StepV1::Apply { chunk: text, generation } => Step::Apply { chunk: chunk(&text)?, generation },
             StepV1::Undo { chunk: text } => Step::Undo { chunk: chunk(&text)? },
             StepV1::Verify {} => Step::Verify,
+            StepV1::Media { hop } => Step::Media { hop },
         },
     })
 }
@@ -172,6 +174,7 @@ pub fn body(message: &StepMessage) -> Result<String, PortError> {
             }
             Step::Undo { chunk } => StepV1::Undo { chunk: chunk.to_string() },
             Step::Verify => StepV1::Verify {},
+            Step::Media { hop } => StepV1::Media { hop: *hop },
         },
     };
     written(&record)
@@ -253,6 +256,7 @@ mod tests {
             Step::Apply { chunk, generation: 1 },
             Step::Undo { chunk },
             Step::Verify,
+            Step::Media { hop: 1 },
         ]
         .into_iter()
         .map(|step| {

@@ -10,8 +10,11 @@ use super::error::AppError;
 use super::import::requests::bad_cursor;
 use super::import::shown::ShownPage;
 use crate::domain::ids::StoreId;
+use crate::domain::media::{MediaKey, MediaLink, media_of};
 use crate::domain::record::{Kind, Resource, Standing, StoredRecord};
+use crate::domain::warning::Code;
 use crate::ports::catalog::Catalog;
+use crate::ports::media::MediaLinks;
 
 /// Answers end above this many bytes of rows; a page may then be shorter than asked for.
 const ANSWER_BYTES: usize = 3 * 1024 * 1024;
@@ -68,12 +71,74 @@ pub struct CatalogRow {
     /// Its fields by name.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub fields: Map<String, Value>,
+    /// Of a medium, its copy; absent where no run was asked to copy it yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<ShownCopy>,
+}
+
+/// The copy of a medium's file, and why the last try to make one failed. Where a file changed and could not be copied, the
+/// copy is that of the one before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownCopy {
+    /// Its key in the bucket of copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// SHA-256 of its content, in hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Its length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// When it was made, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copied_at: Option<String>,
+    /// Why there is none, or none of the file as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// What that means and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<&'static str>,
+    /// When it is tried again, RFC 3339; absent where the next run does so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try: Option<String>,
+}
+
+impl ShownCopy {
+    fn new(store: &StoreId, link: MediaLink) -> Self {
+        let shown = match link.copy {
+            None => Self::default(),
+            Some(copy) => Self {
+                key: Some(copy.object.path(store)),
+                digest: Some(copy.object.hash.as_str().to_owned()),
+                bytes: Some(copy.bytes),
+                content_type: Some(copy.content_type),
+                copied_at: Some(copy.copied_at.to_string()),
+                ..Self::default()
+            },
+        };
+        match link.failure {
+            None => shown,
+            Some(failure) => {
+                Self { next_try: failure.next_try.map(|at| at.to_string()), ..shown.with_code(failure.code) }
+            }
+        }
+    }
+
+    fn with_code(self, code: Code) -> Self {
+        Self { code: Some(code), remedy: Some(code.remedy()), ..self }
+    }
 }
 
 /// Everything that browsing may use.
 pub struct BrowseCatalog {
     /// eshopOS records.
     pub catalog: Arc<dyn Catalog>,
+    /// What links media to copies of their files.
+    pub links: Arc<dyn MediaLinks>,
 }
 
 impl BrowseCatalog {
@@ -98,21 +163,42 @@ impl BrowseCatalog {
             // A record is never split between pages, so few are read at once where their children are the rows.
             let ask = if child.is_some() { 5 } else { limit - items.len() as u32 };
             let page = self.catalog.list(store, kind, cursor, ask).await.map_err(bad_cursor)?;
-            for stored in page.items.iter().filter(|stored| standing.takes(&stored.standing)) {
-                let rows = match child {
-                    Some(at) => children(store, stored, at),
-                    None => vec![row(store, stored, false)],
-                };
-                for row in rows {
-                    bytes += serde_json::to_vec(&row).map_err(AppError::bug)?.len();
-                    items.push(row);
-                }
+            let taken = page.items.iter().filter(|stored| standing.takes(&stored.standing));
+            let mut rows: Vec<CatalogRow> = match child {
+                Some(at) => taken.clone().flat_map(|stored| children(store, stored, at)).collect(),
+                None => taken.clone().map(|stored| row(store, stored, false)).collect(),
+            };
+            if resource == Resource::Media {
+                self.add_copies(store, taken, &mut rows).await?;
+            }
+            for row in rows {
+                bytes += serde_json::to_vec(&row).map_err(AppError::bug)?.len();
+                items.push(row);
             }
             cursor = page.next;
             if cursor.is_none() || items.len() as u32 >= limit || bytes > ANSWER_BYTES {
                 return Ok(ShownPage { items, next_cursor: cursor });
             }
         }
+    }
+
+    /// Adds to the media of some products what is known of their copies.
+    async fn add_copies(
+        &self,
+        store: &StoreId,
+        products: impl Iterator<Item = &StoredRecord>,
+        rows: &mut [CatalogRow],
+    ) -> Result<(), AppError> {
+        let (keys, wanted): (Vec<MediaKey>, Vec<_>) = products.flat_map(media_of).unzip();
+        let links = self.links.links(store, &keys).await?;
+        for ((row, wanted), link) in rows.iter_mut().zip(wanted).zip(links) {
+            row.copy = match (link, wanted) {
+                (Some(link), _) => Some(ShownCopy::new(store, link)),
+                (None, Err(code)) => Some(ShownCopy::default().with_code(code)),
+                (None, Ok(_)) => None,
+            };
+        }
+        Ok(())
     }
 
     /// One record as a whole, by its id in the store.
@@ -193,5 +279,6 @@ fn described(
         missing_since,
         version: stored.version,
         fields,
+        copy: None,
     }
 }

@@ -13,6 +13,7 @@ pub mod error;
 pub mod import;
 mod live;
 mod loose;
+pub mod media;
 pub mod push;
 pub mod status;
 mod stop;

@@ -12,6 +12,7 @@ pub mod gone;
 pub mod history;
 pub mod ids;
 pub mod lookalike;
+pub mod media;
 pub mod merge;
 pub mod notice;
 pub mod options;

@@ -77,6 +77,9 @@ pub struct RunOptions {
     /// What becomes of a stock number below zero.
     #[serde(default)]
     pub negative_stock: NegativeStock,
+    /// Whether the files of images are copied once the run has ended.
+    #[serde(default)]
+    pub copy_media: bool,
 }
 
 /// Options as they are asked for: what is not named is left as it was.
@@ -96,6 +99,8 @@ pub struct AskedOptions {
     pub inactive_locations: Option<bool>,
     /// What becomes of a stock number below zero; `store` where absent.
     pub negative_stock: Option<NegativeStock>,
+    /// Whether the files of images are copied into the store's own bucket once the run has ended; not where absent.
+    pub copy_media: Option<bool>,
 }
 
 /// Options that cannot be had.
@@ -123,6 +128,7 @@ impl AskedOptions {
             on_missing: self.on_missing.unwrap_or_default(),
             inactive_locations: self.inactive_locations.unwrap_or_default(),
             negative_stock: self.negative_stock.unwrap_or_default(),
+            copy_media: self.copy_media.unwrap_or_default(),
         };
         if options.limit == Some(0) {
             return Err(OptionsProblem::NothingToImport);
@@ -140,6 +146,7 @@ impl AskedOptions {
             ("on_missing", self.on_missing.is_none_or(|asked| asked == preview.on_missing)),
             ("inactive_locations", self.inactive_locations.is_none_or(|it| it == preview.inactive_locations)),
             ("negative_stock", self.negative_stock.is_none_or(|it| it == preview.negative_stock)),
+            ("copy_media", self.copy_media.is_none_or(|it| it == preview.copy_media)),
         ];
         if let Some((name, _)) = named.into_iter().find(|(_, agrees)| !agrees) {
             return Err(OptionsProblem::NotThePreviews(name));
@@ -164,7 +171,7 @@ mod tests {
     fn what_is_not_named_has_its_default() {
         let none: AskedOptions = serde_json::from_str("{}").unwrap();
         assert_eq!(none.resolve(true), Ok(RunOptions::default()));
-        assert!(serde_json::from_str::<AskedOptions>(r#"{"copy_media":true}"#).is_err());
+        assert!(serde_json::from_str::<AskedOptions>(r#"{"copy_everything":true}"#).is_err());
         assert_eq!(serde_json::from_str::<RunOptions>("{}").unwrap(), RunOptions::default());
     }
 
@@ -204,6 +211,7 @@ mod tests {
                 AskedOptions { negative_stock: Some(NegativeStock::Store), ..Default::default() },
                 "negative_stock",
             ),
+            (AskedOptions { copy_media: Some(true), ..Default::default() }, "copy_media"),
         ] {
             assert_eq!(asked.of_preview(preview), Err(OptionsProblem::NotThePreviews(name)));
         }

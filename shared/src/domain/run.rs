@@ -9,6 +9,7 @@ use super::changes::Changes;
 use super::decision::Decisions;
 use super::drift::{DriftVerdict, StockSides};
 use super::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
+use super::media::Copying;
 use super::options::{MassMissing, RunOptions};
 use super::plan::{CodeCounts, Counts};
 use super::record::{Kind, Resource, Source};
@@ -439,6 +440,8 @@ pub struct Run {
     pub drift: Option<DriftVerdict>,
     /// Why it broke off.
     pub failure: Option<Failure>,
+    /// How far the copying of files beside it is, once that has begun. No part of what the run did.
+    pub copying: Option<Copying>,
 }
 
 impl Run {

@@ -91,6 +91,9 @@ codes! {
     MissNotEvaluated = "MISS_NOT_EVALUATED", Warning, "The scan was not proven complete, so missing records were not looked for. Run again.";
     MissArchivedInSource = "MISS_ARCHIVED_IN_SOURCE", Info, "The product is archived in the shop; it is kept with that status.";
     MedTypeUnsupported = "MED_TYPE_UNSUPPORTED", Warning, "Videos and 3D models are recorded but not shown by the store.";
+    MedFetchFailed = "MED_FETCH_FAILED", Warning, "A file could not be fetched from the shop, so the copy made before stays. It is tried again for an hour and a half, then by the next run.";
+    MedTooLarge = "MED_TOO_LARGE", Warning, "A file is larger than 20 MB and was not copied. Replace it in the shop by a smaller one, then run again.";
+    MedDuplicateContent = "MED_DUPLICATE_CONTENT", Info, "Two images have the same content, which is stored once. Nothing to do.";
     MedNotReady = "MED_NOT_READY", Warning, "The shop is still processing this file. Run again later.";
     ColSmartFrozen = "COL_SMART_FROZEN", Info, "The members of a smart collection were copied as they are now; they are refreshed by a rerun.";
     LocRenamedSource = "LOC_RENAMED_SOURCE", Info, "The location was renamed in the shop; the warehouse is the same one.";

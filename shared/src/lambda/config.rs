@@ -222,6 +222,8 @@ configurations! {
         install_secret_prefix: String = from.text("INSTALL_SECRET_PREFIX"),
         /// Name of the secret of our app.
         app_secret_id: String = from.text("APP_SECRET_ID"),
+        /// Bucket that files are copied into.
+        media_bucket: String = from.text("MEDIA_BUCKET"),
         /// Bytes of a feed file that one step reads: 4 KiB to 64 MiB.
         chunk_bytes: u64 = from.number("CHUNK_BYTES", 4096..=64 << 20),
     }

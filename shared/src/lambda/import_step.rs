@@ -5,17 +5,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_types::SdkConfig;
 use jiff::Timestamp;
 use lambda_runtime::LambdaEvent;
 
 use super::batch;
-use crate::adapters::sqs;
+use crate::adapters::dynamodb::DynamoMediaLinks;
+use crate::adapters::s3_media::S3Media;
+use crate::adapters::{clients, sqs};
+use crate::app::access::Access;
 use crate::app::import::{Disposition, ImportStep};
+use crate::app::media::CopyMedia;
+use crate::ports::media::MediaFiles;
 use crate::ports::queue::Redelivery;
 
 /// What is left of the function's time when no further batch of records is begun. One takes moments; a service that
 /// does not answer is given up after twenty seconds, and then the step comes again.
 const REST: Duration = Duration::from_secs(20);
+
+/// Copying files of a platform into a bucket, with what links them in the table of records.
+pub fn copying(
+    sdk: &SdkConfig,
+    files: Arc<dyn MediaFiles>,
+    bucket: String,
+    table: String,
+    access: &Access,
+) -> CopyMedia {
+    let objects = Arc::new(S3Media::new(clients::s3(sdk), bucket));
+    let links = Arc::new(DynamoMediaLinks::new(clients::dynamodb(sdk), table));
+    CopyMedia { files, objects, links, clock: access.clock.clone(), metrics: access.metrics.clone() }
+}
 
 /// Carries out a batch of steps; answers the ids of the messages that are to come again.
 pub async fn import_step(

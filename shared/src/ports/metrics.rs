@@ -36,6 +36,8 @@ pub enum Metric {
     OldestStalledRunAgeSeconds,
     /// Connections whose token the sweep found due for keeping alive.
     ConnectionsDue,
+    /// Files of images that could not be fetched and are not tried again before the next run.
+    CopiesGivenUp,
 }
 
 /// What a metric's values are.
@@ -51,7 +53,7 @@ pub enum Unit {
 
 impl Metric {
     /// All there are.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ErrorsLogged,
         Self::Requests,
         Self::ClientErrors,
@@ -68,6 +70,7 @@ impl Metric {
         Self::StalledRuns,
         Self::OldestStalledRunAgeSeconds,
         Self::ConnectionsDue,
+        Self::CopiesGivenUp,
     ];
 
     /// The name, as alarms and dashboards know it.
@@ -89,6 +92,7 @@ impl Metric {
             Self::StalledRuns => "stalled_runs",
             Self::OldestStalledRunAgeSeconds => "oldest_stalled_run_age_seconds",
             Self::ConnectionsDue => "connections_due",
+            Self::CopiesGivenUp => "copies_given_up",
         }
     }
 

@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod connectors;
 pub mod destination;
 pub mod loose;
+pub mod media;
 pub mod metrics;
 pub mod provider;
 pub mod push;

@@ -39,6 +39,11 @@ pub enum Step {
     },
     /// Add up and finish.
     Verify,
+    /// Copy files beside a run that has ended.
+    Media {
+        /// How often copying was handed over already.
+        hop: u32,
+    },
 }
 
 /// One message.

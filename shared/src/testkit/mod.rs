@@ -12,6 +12,7 @@ pub mod contract;
 pub mod destination;
 pub mod faults;
 pub mod hooks;
+pub mod media;
 pub mod metrics;
 pub mod push_store;
 pub mod push_writer;

@@ -60,6 +60,7 @@ pub async fn importing() -> World {
         cost: Cost::default(),
         drift: None,
         failure: None,
+        copying: None,
     };
     world.runs.begin(&run, None).await.unwrap();
     world

@@ -112,7 +112,8 @@ async fn a_deleted_product_leaves_its_place_and_comes_back_as_itself() {
         let empty = stored.record.values.iter().all(|value| value.is_null());
         assert!(empty && stored.record.children.iter().all(Vec::is_empty), "{kind:?}");
     }
-    let browse = BrowseCatalog { catalog: Arc::new(world.catalog.clone()) };
+    let browse =
+        BrowseCatalog { catalog: Arc::new(world.catalog.clone()), links: Arc::new(world.media.clone()) };
     let one = browse.one(&world.store, Resource::Products, &id.to_string()).await;
     assert_eq!(one.unwrap_err().code, "not_found");
     let all = browse.list(&world.store, Resource::Products, StandingFilter::All, None, 100).await.unwrap();

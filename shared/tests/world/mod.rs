@@ -1,5 +1,6 @@
 //! A store that is connected to a shop, with every step of a run in memory.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +10,17 @@ use shared::app::access::Access;
 use shared::app::import::requests::{Asker, Imports, StartRun};
 use shared::app::import::shown::ShownRun;
 use shared::app::import::{Disposition, ImportStep};
+use shared::app::media::CopyMedia;
 use shared::domain::connection::{Connector, Installation, Method};
 use shared::domain::ids::{InstallId, ProviderId, RunId, ShopId, StoreId};
+use shared::domain::media::CopyingState;
 use shared::domain::plan::Outcome;
 use shared::domain::record::{Kind, RecordKey, Resource, Source, StoredRecord};
 use shared::domain::run::Feed;
 use shared::domain::scopes::Scopes;
 use shared::ports::connectors::ConnectorStore;
 use shared::ports::provider::{AppSecret, Connect, ShopProfile};
+use shared::ports::queue::Step;
 use shared::ports::time::Clock;
 use shared::ports::vault::{StoredToken, TokenVault};
 use shared::providers::shopify::Shopify;
@@ -27,6 +31,7 @@ use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
 use shared::testkit::hooks::FakeHooks;
+use shared::testkit::media::FakeMedia;
 use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::queue::{FakeQueue, Waiting};
 use shared::testkit::runs::FakeRuns;
@@ -41,6 +46,7 @@ pub struct World {
     pub runs: FakeRuns,
     pub catalog: FakeCatalog,
     pub queue: FakeQueue,
+    pub media: FakeMedia,
     pub source: FakeSource,
     pub shop: Arc<FakeShop>,
     pub metrics: FakeMetrics,
@@ -118,6 +124,7 @@ impl World {
         let catalog = FakeCatalog::new(faults.clone());
         let queue = FakeQueue::new(clock.clone(), faults.clone());
         let source = FakeSource::new(shop.clone(), faults.clone());
+        let media = FakeMedia::new(faults.clone());
         let metrics = FakeMetrics::default();
         source.put(Feed::Locations, source::location(1, "Main"));
         source.put(Feed::Locations, source::location(2, "Depot"));
@@ -134,6 +141,13 @@ impl World {
             extract: Arc::new(source.clone()),
             runs: Arc::new(runs.clone()),
             catalog: Arc::new(catalog.clone()),
+            media: CopyMedia {
+                files: Arc::new(media.clone()),
+                objects: Arc::new(media.clone()),
+                links: Arc::new(media.clone()),
+                clock: Arc::new(clock.clone()),
+                metrics: Arc::new(metrics.clone()),
+            },
             queue: Arc::new(queue.clone()),
             clock: Arc::new(clock.clone()),
             chunk_bytes: 4 * source::ITEM_BYTES,
@@ -154,6 +168,7 @@ impl World {
             runs,
             catalog,
             queue,
+            media,
             source,
             shop,
             metrics,
@@ -219,6 +234,24 @@ impl World {
         }
     }
 
+    /// Delivers one message twice at the same time. Where a call of one stands still, the other goes on to its end first.
+    pub async fn deliver_twice_at_once(&self, waiting: Waiting) {
+        let delivered = Cell::new(0);
+        let deliver = |waiting: Waiting| async {
+            self.deliver(waiting).await;
+            delivered.set(delivered.get() + 1);
+        };
+        let thaw = async {
+            while delivered.get() < 2 {
+                if delivered.get() == 1 && self.faults.frozen() > 0 {
+                    self.faults.thaw();
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(deliver(waiting.clone()), deliver(waiting), thaw);
+    }
+
     /// Delivers messages in the order they were sent until none is left.
     pub async fn settle(&self) {
         for _ in 0..100_000 {
@@ -228,6 +261,17 @@ impl World {
             }
         }
         panic!("the queue never empties");
+    }
+
+    /// Delivers one message; false once copying beside a run has come to what failed.
+    pub async fn runs_until_retrying(&self, run: &RunId) -> bool {
+        let copies = self.shown(run).await.copies;
+        if copies.is_some_and(|copies| copies.status == CopyingState::Retrying) {
+            return false;
+        }
+        let waiting = self.queue.pop_or_wait().unwrap();
+        self.deliver(waiting).await;
+        true
     }
 
     /// Begins a run and lets it end.
@@ -297,6 +341,11 @@ impl World {
     pub fn set(&self, feed: Feed, id: u64, field: &str, value: &str) {
         self.source.change(feed, id, |item| item.records[0].1.set(field, json!(value)));
     }
+}
+
+/// Whether a message is about copying.
+pub fn is_media(waiting: &Waiting) -> bool {
+    matches!(waiting.message.step, Step::Media { .. })
 }
 
 pub fn of(run: &ShownRun, resource: Resource, outcome: Outcome) -> u64 {

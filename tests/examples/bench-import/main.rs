@@ -25,6 +25,7 @@ use shared::app::access::Access;
 use shared::app::import::requests::{Asker, Imports, StartRun};
 use shared::app::import::shown::ShownRun;
 use shared::app::import::{Disposition, ImportStep};
+use shared::app::media::CopyMedia;
 use shared::domain::connection::{Connector, Installation, Method};
 use shared::domain::ids::{InstallId, ProviderId, StoreId};
 use shared::domain::run::{Feed, RunState};
@@ -40,6 +41,7 @@ use shared::testkit::connect_store::FakeConnectors;
 use shared::testkit::connect_vault::FakeVault;
 use shared::testkit::faults::Faults;
 use shared::testkit::hooks::FakeHooks;
+use shared::testkit::media::FakeMedia;
 use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::queue::FakeQueue;
 use shared::testkit::runs::FakeRuns;
@@ -171,11 +173,19 @@ impl World {
             clock: clock.clone(),
             metrics: Arc::new(FakeMetrics::default()),
         };
+        let media = Arc::new(FakeMedia::new(Faults::default()));
         let step = ImportStep {
             access,
             extract,
             runs: Arc::new(runs),
             catalog,
+            media: CopyMedia {
+                files: media.clone(),
+                objects: media.clone(),
+                links: media,
+                clock: clock.clone(),
+                metrics: Arc::new(FakeMetrics::default()),
+            },
             queue: Arc::new(queue.clone()),
             clock,
             chunk_bytes: CHUNK_BYTES,

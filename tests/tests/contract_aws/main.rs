@@ -12,17 +12,21 @@ use server::Server;
 use shared::adapters::clients;
 use shared::adapters::dynamodb::{
     DynamoBudgets, DynamoCatalog, DynamoConnectors, DynamoDestinationKeys, DynamoHistory, DynamoHooks,
-    DynamoKeyStates, DynamoMappings, DynamoPersonal, DynamoPushRuns, DynamoResults, DynamoRuns, keys,
+    DynamoKeyStates, DynamoMappings, DynamoMediaLinks, DynamoPersonal, DynamoPushRuns, DynamoResults,
+    DynamoRuns, keys,
 };
 use shared::adapters::push_queue::{self, SqsPushQueue};
 use shared::adapters::s3::S3Inputs;
+use shared::adapters::s3_media::S3Media;
 use shared::adapters::secrets::SecretsVault;
 use shared::adapters::sqs::{self, SqsRedelivery, SqsStepQueue};
 use shared::adapters::system::SystemClock;
 use shared::adapters::webhook_queue::{self, SqsWebhookQueue};
 use shared::domain::ids::{RunId, ShopId, StoreId};
+use shared::domain::media::{ContentHash, ObjectKey};
 use shared::domain::notice::{Notice, Person, Subject};
 use shared::ports::PortError;
+use shared::ports::media::MediaObjects as _;
 use shared::ports::push_store::{Inputs as _, PushMessage, PushQueue as _};
 use shared::ports::queue::{Redelivery as _, StepMessage};
 use shared::ports::webhooks::{Held, Owner, PersonalData as _, Task, WebhookMessage, WebhookQueue as _};
@@ -92,6 +96,30 @@ async fn pushes() -> Checked {
     contract::push::states(&DynamoKeyStates::new(client.clone(), table.clone(), clock)).await?;
     contract::push::budgets(&DynamoBudgets::new(client.clone(), table.clone())).await?;
     contract::push::keys(&DynamoDestinationKeys::new(client, table)).await
+}
+
+#[tokio::test]
+async fn copies_of_media() -> Checked {
+    let server = Server::start().await;
+    let table = server.table("catalog", Some("by_external")).await;
+    contract::media::links(&DynamoMediaLinks::new(server.dynamodb(), table)).await?;
+    let client = clients::s3(&server.config);
+    client.create_bucket().bucket("media").send().await?;
+    let objects = S3Media::new(client.clone(), "media".to_owned());
+    contract::media::objects(&objects).await?;
+    let (store, key) = (contract::samples::store()?, object_key());
+    objects.put(&store, &key, b"content".as_slice().into(), "image/png").await?;
+    let got = client.get_object().bucket("media").key(key.path(&store)).send().await?;
+    assert_eq!(got.content_type(), Some("image/png"));
+    assert_eq!(got.body.collect().await?.to_vec(), b"content");
+    objects.delete(&store, &key).await?;
+    let left = client.list_objects_v2().bucket("media").send().await?;
+    assert_eq!(left.contents().len(), 0);
+    Ok(())
+}
+
+fn object_key() -> ObjectKey {
+    ObjectKey { hash: ContentHash::of(b"content"), generation: 2 }
 }
 
 #[tokio::test]

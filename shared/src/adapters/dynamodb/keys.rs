@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
 use crate::domain::lookalike::Mark;
+use crate::domain::media::{ContentHash, MediaKey};
 use crate::domain::notice::Subject;
 use crate::domain::push::state::KeyHash;
 use crate::domain::push::target::Stream;
@@ -361,6 +362,27 @@ pub fn index(store: &StoreId, key: &RecordKey) -> Option<Key> {
         pk: of_external(store, key.source, key.kind, shard(key.internal_id(store))),
         sk: external(key.external_id),
     })
+}
+
+/// What links a medium to its copy.
+pub fn media(store: &StoreId, key: &MediaKey) -> Key {
+    let Source { provider, shop_id } = key.source;
+    Key { pk: format!("S#{store}#MEDIA#{provider}#{shop_id}#{}", key.id), sk: "LINK".to_owned() }
+}
+
+/// What is known of a content of a store's.
+pub fn object(store: &StoreId, hash: &ContentHash) -> Key {
+    Key { pk: format!("S#{store}#OBJECT#{}", hash.as_str()), sk: "OBJECT".to_owned() }
+}
+
+/// The partition of the index with the media of a shop that are to be tried again.
+pub fn of_to_try(store: &StoreId, source: Source) -> String {
+    format!("S#{store}#TOTRY#{}#{}", source.provider, source.shop_id)
+}
+
+/// The place of a medium among those that are to be tried again.
+pub fn to_try(store: &StoreId, key: &MediaKey, at: Timestamp) -> Key {
+    Key { pk: of_to_try(store, key.source), sk: format!("{:012}#{}", at.as_second(), key.id) }
 }
 
 #[cfg(test)]

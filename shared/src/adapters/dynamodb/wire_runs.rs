@@ -12,6 +12,7 @@ use crate::domain::changes::Changes;
 use crate::domain::decision::Decisions;
 use crate::domain::drift::{DriftVerdict, StockSides};
 use crate::domain::ids::{InstallId, ProviderId, RunId, ShopDomain, StoreId};
+use crate::domain::media::Copying;
 use crate::domain::options::{MassMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts};
 use crate::domain::record::{Resource, Source};
@@ -81,6 +82,8 @@ struct RunRecordV1 {
     drift: Option<DriftVerdict>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<Failure>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    copying: Option<Copying>,
 }
 
 /// The changing part of a header, as JSON.
@@ -121,6 +124,7 @@ pub fn run_doc(run: &Run) -> Result<String, PortError> {
         cost: run.cost,
         drift: run.drift,
         failure: run.failure,
+        copying: run.copying,
     };
     to_json("run", &record)
 }
@@ -183,6 +187,7 @@ pub fn read_run(store: &StoreId, provider: ProviderId, item: &Item) -> Result<Ru
         cost: record.cost,
         drift: record.drift,
         failure: record.failure,
+        copying: record.copying,
     })
 }
 

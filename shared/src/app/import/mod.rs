@@ -11,6 +11,7 @@ pub mod brake;
 mod checkpoint;
 pub mod decisions;
 mod extract;
+mod media;
 mod missing;
 pub(crate) mod pages;
 mod pick;
@@ -36,6 +37,7 @@ use jiff::Timestamp;
 
 use crate::app::access::Access;
 use crate::app::error::AppError;
+use crate::app::media::CopyMedia;
 use crate::domain::ids::{ProviderId, RunId, StoreId};
 use crate::domain::run::{Failure, Run, RunEvent, RunKind, RunState};
 use crate::domain::warning::Code;
@@ -57,6 +59,8 @@ pub struct ImportStep {
     pub runs: Arc<dyn RunStore>,
     /// eshopOS records.
     pub catalog: Arc<dyn Catalog>,
+    /// Copying files, beside runs.
+    pub media: CopyMedia,
     /// The steps to come.
     pub queue: Arc<dyn StepQueue>,
     /// The time.
@@ -141,7 +145,7 @@ impl ImportStep {
     /// so that it ends truthfully.
     #[tracing::instrument(skip_all, fields(store.id = %message.store, run.id = %message.run, step = step_name(&message.step)))]
     pub async fn handle_until(&self, message: &StepMessage, receives: u32, until: Timestamp) -> Disposition {
-        let result = match self.step(message, until).await {
+        let result = match self.step(message, receives, until).await {
             Err(StepError::Later(error)) if receives >= MAX_RECEIVES => {
                 tracing::error!(
                     code = error.code,
@@ -184,14 +188,20 @@ impl ImportStep {
         }
     }
 
-    async fn step(&self, message: &StepMessage, until: Timestamp) -> Result<(), StepError> {
+    async fn step(&self, message: &StepMessage, receives: u32, until: Timestamp) -> Result<(), StepError> {
         let Some(run) = self.runs.load(&message.store, message.provider, &message.run).await? else {
             tracing::warn!("a message names no run of this store; nothing was done");
             return Ok(());
         };
         if run.state.is_final() {
+            if let Step::Media { hop } = message.step {
+                return self.copy_media(run, hop, receives, until).await;
+            }
             // Whoever ended it may have died before this.
             self.mark_undone(&run).await?;
+            if receives > 1 {
+                self.begin_copying(&run).await?;
+            }
             return self.stop_collecting(&run).await;
         }
         if run.cancel_requested && run.state.writes_nothing_yet() {
@@ -210,11 +220,16 @@ impl ImportStep {
             Step::Apply { chunk, generation } => self.apply_chunk(run, *chunk, *generation, until).await,
             Step::Undo { chunk } => self.undo_chunk(run, *chunk, until).await,
             Step::Verify => self.verify(run).await,
+            // It is sent once the run has ended.
+            Step::Media { .. } => Ok(()),
         }
     }
 
     /// Ends a run that cannot go on. Whatever was applied stays and can be undone.
     async fn break_off(&self, message: &StepMessage, failure: Failure) -> Result<(), StepError> {
+        if matches!(message.step, Step::Media { .. }) {
+            return self.give_up_copying(message).await;
+        }
         let run = self
             .change(&message.store, message.provider, &message.run, |run| {
                 if run.state.is_final() {
@@ -279,5 +294,6 @@ fn step_name(step: &Step) -> &'static str {
         Step::Apply { .. } => "apply",
         Step::Undo { .. } => "undo",
         Step::Verify => "verify",
+        Step::Media { .. } => "media",
     }
 }

@@ -165,6 +165,7 @@ impl Imports {
             cost: Cost::default(),
             drift: None,
             failure: None,
+            copying: None,
             ..undone
         };
         self.begin(run, idempotency_key).await
@@ -335,6 +336,7 @@ impl Imports {
             cost: Cost::default(),
             drift: None,
             failure: None,
+            copying: None,
         })
     }
 

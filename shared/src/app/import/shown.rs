@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::reach::blocked_code;
 use crate::domain::ids::StoreId;
+use crate::domain::media::{Copying, CopyingState};
 use crate::domain::options::{MassMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts, FieldDiff, Outcome, PlanEntry};
 use crate::domain::record::{RecordKey, Resource, Source};
@@ -121,6 +122,58 @@ pub struct ShownRun {
     /// Why it broke off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// How far the copying of files beside it is; absent where none was asked for or the run has not ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copies: Option<ShownCopies>,
+}
+
+/// How far the copying of files beside a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownCopies {
+    /// How it stands.
+    pub status: CopyingState,
+    /// Media that were looked at: the sum of `copied`, `kept` and `failed`.
+    pub files: u64,
+    /// Copied beside this run.
+    pub copied: u64,
+    /// Copied before, and still what the shop has.
+    pub kept: u64,
+    /// Not copied; the warnings tell why.
+    pub failed: u64,
+    /// Those of them that are tried again beside this run.
+    pub pending: u64,
+    /// Bytes of those that were copied.
+    pub bytes: u64,
+    /// Warnings by code.
+    pub warnings: Vec<ShownWarning>,
+}
+
+impl From<&Copying> for ShownCopies {
+    fn from(copying: &Copying) -> Self {
+        let tally = &copying.tally;
+        let fetch = tally.codes.get(&Code::MedFetchFailed).copied().unwrap_or_default();
+        Self {
+            status: copying.state,
+            files: tally.files,
+            copied: tally.copied,
+            kept: tally.kept,
+            failed: tally.files.saturating_sub(tally.copied + tally.kept),
+            pending: if copying.state.is_over() { 0 } else { fetch },
+            bytes: tally.bytes,
+            warnings: shown_warnings(&tally.codes),
+        }
+    }
+}
+
+fn shown_warnings(codes: &CodeCounts) -> Vec<ShownWarning> {
+    let shown = codes.iter().map(|(code, count)| ShownWarning {
+        code: *code,
+        severity: code.severity(),
+        count: *count,
+        remedy: code.remedy(),
+    });
+    shown.collect()
 }
 
 impl ShownRun {
@@ -163,17 +216,10 @@ impl ShownRun {
             announced: run.announced.clone(),
             counts,
             not_applied: run.not_applied.clone(),
-            warnings: warnings
-                .iter()
-                .map(|(code, count)| ShownWarning {
-                    code: *code,
-                    severity: code.severity(),
-                    count: *count,
-                    remedy: code.remedy(),
-                })
-                .collect(),
+            warnings: shown_warnings(warnings),
             cost,
             failure: run.failure.clone(),
+            copies: run.copying.as_ref().map(ShownCopies::from),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Verifying: what was applied is added up, held against what was announced, and the run ends.
 
+use super::media::copying_of;
 use super::prove::Proof;
 use super::stopped::left;
 use super::{ImportStep, StepError};
@@ -69,9 +70,11 @@ impl ImportStep {
         if let Some(proof) = &proof {
             sums.cost.add(proof.cost);
         }
+        let mut ours = false;
         let ended = self
             .change(&run.store, run.provider, &run.id, |run| {
-                if run.state != RunState::Verifying {
+                ours = run.state == RunState::Verifying;
+                if !ours {
                     return Ok(false);
                 }
                 settle(run, &sums);
@@ -93,11 +96,15 @@ impl ImportStep {
                     RunEvent::VerifiedClean
                 };
                 run.take(event, self.clock.now()).map_err(AppError::bug)?;
+                run.copying = copying_of(run);
                 Ok(true)
             })
             .await?;
         match ended {
-            Some(run) => self.mark_undone(&run).await,
+            Some(run) => {
+                self.mark_undone(&run).await?;
+                if ours { self.begin_copying(&run).await } else { Ok(()) }
+            }
             None => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 mod client;
 mod connect;
 mod extract;
+mod files;
 mod gid;
 mod levels;
 #[cfg(feature = "testkit")]

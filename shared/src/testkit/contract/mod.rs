@@ -7,6 +7,7 @@ pub mod hooks;
 mod links;
 pub mod loose;
 pub mod mappings;
+pub mod media;
 pub mod push;
 pub mod queue;
 pub mod runs;

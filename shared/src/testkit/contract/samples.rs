@@ -14,6 +14,7 @@ use crate::domain::connection::{Connector, Installation, LooseEnd, Method, Pendi
 use crate::domain::decision::{Decision, Decisions, ExternalId};
 use crate::domain::drift::StockSides;
 use crate::domain::ids::{InstallId, InvalidId, ProviderId, RunId, ShopDomain, ShopId, StoreId};
+use crate::domain::media::{CopyTally, Copying, CopyingState};
 use crate::domain::options::{MassMissing, NegativeStock, OnMissing, RunOptions};
 use crate::domain::plan::{CodeCounts, Counts, Outcome};
 use crate::domain::record::{
@@ -21,6 +22,7 @@ use crate::domain::record::{
 };
 use crate::domain::run::{ChunkId, Cost, Feed, PageSpan, Phase, Receipt, Run, RunKind, RunState, Wanted};
 use crate::domain::scopes::Scopes;
+use crate::domain::warning::Code;
 use crate::ports::time::Random as _;
 
 /// The provider of all samples.
@@ -78,6 +80,7 @@ pub fn run(store: &StoreId, seconds: u64) -> Run {
             on_missing: OnMissing::Archive,
             inactive_locations: true,
             negative_stock: NegativeStock::Clamp,
+            copy_media: true,
         },
         mass_missing: Some(MassMissing::Leave),
         decisions: {
@@ -104,6 +107,20 @@ pub fn run(store: &StoreId, seconds: u64) -> Run {
         cost: Cost { catalogue_writes: 1, write_units: 2, read_units: 3.5 },
         drift: None,
         failure: None,
+        copying: Some(copying()),
+    }
+}
+
+/// Copying that is under way.
+pub fn copying() -> Copying {
+    let codes = CodeCounts::from([(Code::MedFetchFailed, 1)]);
+    Copying {
+        state: CopyingState::Retrying,
+        hop: 3,
+        cursor: Some("here".to_owned()),
+        done: 4,
+        again: vec!["51".to_owned()],
+        tally: CopyTally { files: 3, copied: 1, kept: 1, bytes: 9, codes },
     }
 }
 
