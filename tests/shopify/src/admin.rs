@@ -1,4 +1,4 @@
-//! What `{shop}.myshopify.com` and the host of result files answer.
+//! What `{shop}.myshopify.com` and the hosts of result files and images answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::apps::{App, expand, random_hex};
 use crate::bulk::link::RESULT_HOST;
 use crate::faults::Kind;
 use crate::graphql;
+use crate::images::{self, FILE_HOST};
 use crate::oauth::{self, AuthorizeRequest, Grant};
 use crate::rest;
 use crate::results;
@@ -90,6 +91,9 @@ async fn dispatch(State(simulator): State<Arc<Simulator>>, request: Request) -> 
     if host == RESULT_HOST {
         return results::serve(&simulator, &incoming).await;
     }
+    if host == FILE_HOST {
+        return images::serve(&simulator, &incoming).await;
+    }
     let Some(state) = host.strip_suffix(".myshopify.com").and_then(|label| simulator.shop(label)) else {
         return json_answer(StatusCode::NOT_FOUND, &json!({"errors": "Not Found"}));
     };
@@ -139,7 +143,7 @@ pub async fn break_off<T>() -> std::io::Result<T> {
 }
 
 /// Announces the whole body, sends half of it, breaks off.
-async fn truncate(answer: Response) -> Response {
+pub async fn truncate(answer: Response) -> Response {
     let (mut parts, body) = answer.into_parts();
     let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     parts.headers.insert(http::header::CONTENT_LENGTH, http::HeaderValue::from(whole.len() as u64));

@@ -13,6 +13,7 @@ pub mod control;
 pub mod faults;
 pub mod gid;
 pub mod graphql;
+pub mod images;
 pub mod model;
 pub mod mutate;
 pub mod oauth;

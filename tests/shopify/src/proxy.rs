@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::bulk::link::RESULT_HOST;
+use crate::images::FILE_HOST;
 use crate::server::Simulator;
 use crate::shop::lock;
 
@@ -17,7 +18,7 @@ const LONGEST_HEAD: usize = 16 * 1024;
 pub fn is_ours(host: &str) -> bool {
     let shop =
         host.strip_suffix(".myshopify.com").is_some_and(|label| !label.is_empty() && !label.contains('.'));
-    shop || host == RESULT_HOST
+    shop || host == RESULT_HOST || host == FILE_HOST
 }
 
 /// Serves the proxy.

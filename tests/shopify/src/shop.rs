@@ -87,7 +87,11 @@ pub struct Calls {
     pub downloads: u64,
     /// Bytes of result files sent.
     pub bytes: u64,
-    /// Requests for result files that carried an access token.
+    /// Files of images asked for.
+    pub files: u64,
+    /// Bytes of them sent.
+    pub file_bytes: u64,
+    /// Requests for result files and images that carried an access token.
     pub tokens_leaked: u64,
     /// Mutations that were carried out, by name: one for each field that was answered without `userErrors`.
     pub mutations: BTreeMap<String, u64>,

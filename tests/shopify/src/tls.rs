@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::bulk::link::RESULT_HOST;
+use crate::images::FILE_HOST;
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +32,8 @@ pub enum TlsError {
     },
 }
 
-/// Makes an authority and a certificate for `*.myshopify.com` and the host of result files, and writes the authority's
-/// certificate to `ca_file`. Its key is forgotten at once.
+/// Makes an authority and a certificate for `*.myshopify.com` and the hosts of result files and of images, and writes the
+/// authority's certificate to `ca_file`. Its key is forgotten at once.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -46,7 +47,8 @@ pub fn set_up(ca_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let issuer = Issuer::new(ca, ca_key);
 
     let key = KeyPair::generate()?;
-    let mut leaf = CertificateParams::new(vec!["*.myshopify.com".to_owned(), RESULT_HOST.to_owned()])?;
+    let names = ["*.myshopify.com", RESULT_HOST, FILE_HOST].map(str::to_owned);
+    let mut leaf = CertificateParams::new(names)?;
     leaf.distinguished_name.push(DnType::CommonName, "*.myshopify.com");
     leaf.use_authority_key_identifier_extension = true;
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -44,6 +44,8 @@ pub enum Kind {
     Price,
     /// Another handle.
     Handle,
+    /// Another file in the place of an image's: its address keeps all but the version.
+    Image,
     /// Another SKU of one variant.
     Sku,
     /// Another name of an option.
@@ -150,6 +152,7 @@ impl Site<'_> {
             Kind::Title => self.title(),
             Kind::Price => return self.price(),
             Kind::Handle => self.handle(),
+            Kind::Image => self.image(),
             Kind::Sku => self.sku(),
             Kind::OptionRename => self.option_rename(),
             Kind::VariantAdd => self.variant_add(),

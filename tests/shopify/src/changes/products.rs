@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Applied, ChangeError, Site};
-use crate::model::{Cents, InventoryItem, Level, OptionValue, Product, ProductOption, Variant};
+use crate::model::{
+    Cents, InventoryItem, Level, Media, MediaContent, MediaStatus, OptionValue, Product, ProductOption,
+    Variant,
+};
 use crate::resolve::money;
 
 fn cents(text: &str) -> Option<Cents> {
@@ -37,6 +40,22 @@ impl Site<'_> {
         let product = self.product_mut(id)?;
         let after = value.unwrap_or_else(|| format!("{}-new", product.handle));
         let before = std::mem::replace(&mut product.handle, after.clone());
+        Some(Applied { product: Some(id), before: Some(before), after: Some(after), ..applied })
+    }
+
+    pub(super) fn image(&mut self) -> Option<Applied> {
+        let is_shown = |media: &Media| {
+            media.status == MediaStatus::Ready && matches!(media.content, MediaContent::Image { .. })
+        };
+        let id = self.product_id(|product| product.media.iter().any(is_shown))?;
+        let (now, applied) = (self.now, self.begin());
+        let media = self.product_mut(id)?.media.iter_mut().find(|media| is_shown(media))?;
+        let MediaContent::Image { url, .. } = &mut media.content else { return None };
+        let (address, version) = url.split_once("?v=").unwrap_or((url.as_str(), "0"));
+        let version = now.as_second().max(version.parse::<i64>().unwrap_or_default() + 1);
+        let after = format!("{address}?v={version}");
+        let before = std::mem::replace(url, after.clone());
+        media.updated_at = now;
         Some(Applied { product: Some(id), before: Some(before), after: Some(after), ..applied })
     }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::images::is_shared;
 use crate::model::{
     Address, FulfillmentService, Location, Media, MediaContent, MediaStatus, Metafield, OptionValue, Plan,
     ProductOption, Shop, WeightUnit,
@@ -139,16 +140,18 @@ pub(super) fn ean13(number: u64) -> String {
 
 /// A ready image.
 pub(super) fn image(id: u64, name: &str, alt: Option<&str>, second: i64) -> Media {
+    // The same picture has the same size wherever it is shown.
+    let picture = if is_shared(id) { 7 } else { id };
     Media {
         id,
         alt: alt.map(str::to_owned),
         status: MediaStatus::Ready,
         content: MediaContent::Image {
             url: format!("https://cdn.shopify.com/s/files/1/0600/{id}/files/{name}.jpg?v={second}"),
-            width: 1200 + u32::try_from(id % 5).unwrap_or_default() * 200,
+            width: 1200 + u32::try_from(picture % 5).unwrap_or_default() * 200,
             height: 1200,
             mime_type: "image/jpeg".to_owned(),
-            file_size: 80_000 + id % 400_000,
+            file_size: 80_000 + picture % 400_000,
         },
         created_at: at(second),
         updated_at: at(second),

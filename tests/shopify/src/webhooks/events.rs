@@ -35,7 +35,7 @@ pub fn of_change(applied: &Applied, now: &Snapshot) -> Vec<Occurrence> {
         applied.collection.and_then(|id| shop.collections.get(&id)).map(|found| payload::collection(found))
     };
     let occurrences = match kind {
-        Kind::Title | Kind::Price | Kind::Handle | Kind::OptionRename => {
+        Kind::Title | Kind::Price | Kind::Handle | Kind::Image | Kind::OptionRename => {
             vec![told("products/update", product())]
         }
         Kind::Sku => vec![told("products/update", product()), told("inventory_items/update", item())],

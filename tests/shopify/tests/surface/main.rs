@@ -9,6 +9,8 @@ mod faults;
 #[cfg(test)]
 mod graphql;
 #[cfg(test)]
+mod images;
+#[cfg(test)]
 mod oauth;
 #[cfg(test)]
 mod rest;
