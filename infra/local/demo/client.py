@@ -143,13 +143,13 @@ class Merchant:
 
     # ---- runs -----------------------------------------------------------------------------------
 
-    def start(self, mode: str, from_preview: str | None = None, resources: list[str] | None = None) -> str:
+    def start(self, mode: str, from_preview: str | None = None, resources: list[str] | None = None, **options) -> str:
         """Starts a run; answers its id. The stock of the closed stand is imported too, so that all of the shop can be compared."""
         body: dict = {"mode": mode}
         if from_preview:
             body["from_preview"] = from_preview
         else:
-            body["options"] = {"inactive_locations": True}
+            body["options"] = {"inactive_locations": True, **options}
         if resources:
             body["resources"] = resources
         return self.ask("POST", f"{self.connector}/imports", body)["run_id"]

@@ -16,11 +16,12 @@ from ..stack import Stack
 from .bad_input import BadInput
 from .callbacks import Callbacks
 from .canary import Canary, selftest
+from .copies import Copies
 from .faults import Faults
 from .strangers import strangers
 from .webhooks import Webhooks, settle
 
-SHOPS = {"acme": "generated:30:1", "twin": "generated:40:7", "told": "generated:12:3"}
+SHOPS = {"acme": "generated:30:1", "twin": "generated:40:7", "told": "generated:12:3", "shown": "generated:30:9"}
 # Small ranges, so that a small shop is read by many steps.
 PARAMETERS = {"ChunkBytes": "65536"}
 
@@ -78,6 +79,10 @@ class Scenario:
         self.heading("What the shop tells")
         with self.checks.part("webhooks"):
             Webhooks(self.merchant("store_told"), Shop(self.stack, "told"), self.checks).all()
+            self.canary.collect_tokens()
+        self.heading("Copies of files")
+        with self.checks.part("copies"):
+            Copies(self.merchant("store_shown"), Shop(self.stack, "shown"), self.checks).all()
             self.canary.collect_tokens()
         self.heading("Crashes, repeats, faults")
         with self.checks.part("faults"):
