@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use shared::app::import::Disposition;
+use shared::app::import::requests::StartRun;
 use shared::domain::ids::{ProviderId, RunId};
+use shared::domain::options::{AskedOptions, OnMissing};
 use shared::domain::plan::Outcome;
 use shared::domain::record::{Kind, Resource};
 use shared::domain::run::{Feed, RunState};
@@ -181,6 +183,57 @@ async fn twins_of_messages_with_and_without_time_are_one_run() {
             }
         }
         same(&left_behind(&world, &run).await, &expected, &format!("seed {seed}"));
+    }
+}
+
+/// Most of the shop is gone, more than is read at once, some of it since an import that marked it and for good now.
+#[tokio::test]
+async fn what_is_missing_is_planned_in_as_many_steps_as_it_takes() {
+    let planned = async |late: bool, fault: Option<(usize, Fault)>| {
+        let world = shop(400, 400).await;
+        for id in 1..=80 {
+            world.source.put(Feed::Collections, source::collection(1_000 + id, &format!("Set {id}"), &[id]));
+        }
+        world.run().await;
+        for id in 5..=20 {
+            world.source.take(Feed::Products, id);
+        }
+        world.run().await;
+        for id in 21..=340 {
+            world.source.take(Feed::Products, id);
+            world.source.take(Feed::Collections, 1_000 + id);
+        }
+        let options = AskedOptions { on_missing: Some(OnMissing::Archive), ..AskedOptions::default() };
+        let request = StartRun { options, ..StartRun::default() };
+        let run = world.imports.start(world.asker(), request, None).await.unwrap();
+        world.faults.revive();
+        if let Some((call, fault)) = fault {
+            world.faults.at(call, fault);
+        }
+        while let Some(waiting) = world.queue.pop_or_wait() {
+            if late {
+                deliver_late(&world, waiting).await;
+            } else {
+                world.deliver(waiting).await;
+            }
+            world.faults.restart();
+        }
+        let (hops, calls) = (world.queue.bodies().len(), world.faults.made());
+        world.faults.revive();
+        (left_behind(&world, &run).await, hops, calls)
+    };
+    let (expected, messages, _) = planned(false, None).await;
+    assert!(
+        expected.contains("AwaitingDecision") && expected.contains("MISS_MASS_BRAKE"),
+        "{}",
+        &expected[..300]
+    );
+    let (left, more, calls) = planned(true, None).await;
+    same(&left, &expected, "without a fault");
+    assert!(more >= messages + 12, "{more} messages instead of {messages}");
+    for call in (0..calls).step_by(calls / 20) {
+        let fault = [Fault::CrashBefore, Fault::CrashAfter, Fault::FailAfter][call % 3];
+        same(&planned(true, Some((call, fault))).await.0, &expected, &format!("{fault:?} at call {call}"));
     }
 }
 

@@ -1,11 +1,12 @@
 //! What is stored and was not seen. Looked for only after a scan that is proven complete.
 
 use futures::stream::{self, StreamExt as _};
+use jiff::Timestamp;
 
 use super::ImportStep;
 use super::StepError;
 use super::brake::is_mass;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Progress, Reached};
 use super::plan::{Planner, Unwritten};
 use super::promised::{PreviewPlan, Promise};
 use crate::domain::gone::gone;
@@ -27,7 +28,7 @@ pub(super) const LOOKED_FOR: [(Kind, Feed); 3] = [
 
 /// Ids that are held at once: 8 bytes each. More are looked at in several rounds.
 const IDS_AT_ONCE: u64 = 2_000_000;
-/// Pages of ids that are read at once.
+/// Pages of ids, and batches of records, that are read at once.
 const CONCURRENCY: usize = 16;
 
 /// Stored records of a kind that the scan did not see.
@@ -41,20 +42,23 @@ struct NotSeen {
 }
 
 impl ImportStep {
+    /// Plans what becomes of everything that is gone. Of a checkpoint, `next` is what is under way, twice the place of the
+    /// kind and one more for what an earlier run marked, and `objects` the last of its ids that is done.
     pub(super) async fn plan_missing(
         &self,
         run: &Run,
         chunk: ChunkId,
         mut at: Checkpoint<Unwritten>,
-    ) -> Result<Receipt, StepError> {
+        until: Timestamp,
+    ) -> Result<Progress<Unwritten>, StepError> {
         let cost = &mut std::mem::take(&mut at.receipt.cost);
         let receipts = self.runs.receipts(&run.store, &run.id, Phase::Plan, run.generation).await?;
         let mut planner = Planner::new(run, self.place(run, chunk), at.receipt, at.waiting);
         let mut preview = PreviewPlan::of(self, run).await?;
-        for (kind, feed) in LOOKED_FOR {
-            if !run.feeds.contains_key(&feed) {
-                continue;
-            }
+        let resumed = at.reached;
+        let kinds = (0u64..).zip(LOOKED_FOR).filter(|(_, (_, feed))| run.feeds.contains_key(feed));
+        for (nth, (kind, feed)) in kinds.skip_while(|(nth, _)| 2 * nth + 1 < resumed.next) {
+            let begun = resumed.next / 2 == nth && resumed.objects > 0;
             let of_feed: Vec<&Receipt> = receipts.iter().filter(|r| r.chunk.feed == feed).collect();
             if of_feed.iter().any(|receipt| !receipt.whole) || self.announced_more(run, kind, &of_feed) {
                 planner.warn(Code::MissNotEvaluated, 1);
@@ -62,16 +66,24 @@ impl ImportStep {
             }
             let NotSeen { stored, news, known } = self.not_seen(run, kind, &of_feed, cost).await?;
             let mass = is_mass(news.len(), stored);
-            if mass {
+            if mass && !begun {
                 planner.warn(Code::MissMassBrake, news.len() as u64);
             }
-            for (ids, mass) in [(news, mass), (known, false)] {
+            for (group, ids, mass) in [(2 * nth, news, mass), (2 * nth + 1, known, false)] {
+                let done = if group == resumed.next { resumed.objects } else { 0 };
+                let ids =
+                    if group < resumed.next { &[] } else { &ids[ids.partition_point(|id| *id <= done)..] };
                 for ids in ids.chunks(AT_ONCE) {
                     self.plan_gone(run, kind, ids, mass, &mut planner, &mut preview, cost).await?;
+                    if let Some(last) = ids.last().filter(|_| self.out_of_time(until)) {
+                        at.reached = Reached { next: group, objects: *last };
+                        (at.receipt, at.waiting) = planner.pause(*cost);
+                        return Ok(Progress::Paused(at));
+                    }
                 }
             }
         }
-        planner.finish(cost).await
+        Ok(Progress::Done(planner.finish(cost).await?))
     }
 
     /// Whether the shop counted more records when the run began than it delivered. It may have deleted them since;
@@ -137,8 +149,16 @@ impl ImportStep {
             gone.iter().map(|id| RecordKey { source: run.source, kind, external_id: *id }).collect();
         let chosen = run.options.on_missing.of(kind);
         let (mut news, mut known) = (Vec::new(), Vec::new());
-        for keys in keys.chunks(100) {
-            for record in self.catalog.get(&run.store, keys, true, cost).await?.into_iter().flatten() {
+        let read = async |keys: &[RecordKey]| {
+            let mut cost = Cost::default();
+            let found = self.catalog.get(&run.store, keys, true, &mut cost).await?;
+            Ok::<_, StepError>((found, cost))
+        };
+        let mut reading = stream::iter(keys.chunks(100).map(|keys| read(keys))).buffered(CONCURRENCY);
+        while let Some(found) = reading.next().await {
+            let (found, spent) = found?;
+            cost.add(spent);
+            for record in found.into_iter().flatten() {
                 match record.standing {
                     Standing::Active => news.push(record.key.external_id),
                     standing if standing.is_due(chosen) => known.push(record.key.external_id),

@@ -128,7 +128,7 @@ impl ImportStep {
         if !done.await? {
             let at = self.resume(&run, Receipt::blank(Phase::Plan, generation, chunk)).await?;
             let planned = match chunk.feed {
-                Feed::Missing => Some(Progress::Done(self.plan_missing(&run, chunk, at).await?)),
+                Feed::Missing => Some(self.plan_missing(&run, chunk, at, until).await?),
                 _ => self.plan_range(&run, chunk, at, until).await?,
             };
             let receipt = match planned {
@@ -447,7 +447,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The receipt as far as it goes, and what is not written yet.
-    fn pause(self, cost: Cost) -> (Receipt, Unwritten) {
+    pub fn pause(self, cost: Cost) -> (Receipt, Unwritten) {
         let unwritten = Unwritten { entries: self.writer.pause(), seen: self.seen.pause() };
         (Receipt { cost, ..self.receipt }, unwritten)
     }
