@@ -66,6 +66,16 @@ def calls(stack: Stack, client: Callable, install: str) -> Iterator[tuple[str, s
     yield "secretsmanager:CreateSecret", "install", False, lambda: vault.create_secret(Name=f"{NAME}/install/drill", SecretString="{}")
     yield "secretsmanager:CreateSecret", "elsewhere", False, lambda: vault.create_secret(Name=f"{NAME}/app/drill", SecretString="{}")
     yield "secretsmanager:ListSecrets", "elsewhere", True, vault.list_secrets
+    objects = client("s3")
+    # Beside what a policy opens of a bucket stands what it does not.
+    for resource, key in {"InputsBucket/*": "drill/none", "MediaBucket/stores/*": "stores/drill", "MediaBucket/elsewhere": "drill"}.items():
+        item = {"Bucket": stack.outputs[f"{resource.partition('/')[0]}Name"], "Key": key}
+        yield "s3:GetObject", resource, True, lambda item=item: objects.get_object(**item)
+        yield "s3:PutObject", resource, False, lambda item=item: objects.put_object(**item, Body=b"drill")
+        yield "s3:DeleteObject", resource, False, lambda item=item: objects.delete_object(**item)
+    for bucket in template.resources("AWS::S3::Bucket"):
+        where = stack.outputs[f"{bucket}Name"]
+        yield "s3:ListBucket", bucket, True, lambda where=where: objects.list_objects_v2(Bucket=where, MaxKeys=1)
     queues = client("sqs")
     for queue, url in queue_urls(stack).items():
         yield "sqs:SendMessage", queue, False, lambda url=url: queues.send_message(QueueUrl=url, MessageBody="drill")
