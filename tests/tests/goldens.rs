@@ -1,7 +1,7 @@
 //! P16: what an earlier version stored can be read, listed, written over and taken back by this one. The files in
 //! `tests/goldens/` are the tables of a store as a deployed version left them; `python -m local goldens` makes one.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[path = "contract_aws/server.rs"]
 mod server;
@@ -147,7 +147,7 @@ async fn connections_are_read(server: &Server, items: &Items) {
     for key in hooks.keys_of(&installation.id).await.unwrap() {
         assert_eq!(hooks.find(&key).await.unwrap().unwrap().owner.store, store);
     }
-    assert_eq!(hooks.stores_of(PROVIDER, installation.shop_id).await.unwrap(), [store.clone()]);
+    assert_eq!(hooks.stores_of(PROVIDER, installation.shop_id).await.unwrap(), std::slice::from_ref(&store));
     let signals = hooks.signals(&store, PROVIDER, installation.shop_id).await.unwrap();
     assert!(!signals.changed.is_empty(), "{signals:?}");
     let history = DynamoHistory::new(server.dynamodb(), "history".to_owned());
