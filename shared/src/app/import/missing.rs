@@ -154,7 +154,7 @@ impl ImportStep {
             let found = self.catalog.get(&run.store, keys, true, &mut cost).await?;
             Ok::<_, StepError>((found, cost))
         };
-        let mut reading = stream::iter(keys.chunks(100).map(|keys| read(keys))).buffered(CONCURRENCY);
+        let mut reading = stream::iter(keys.chunks(100).map(read)).buffered(CONCURRENCY);
         while let Some(found) = reading.next().await {
             let (found, spent) = found?;
             cost.add(spent);
