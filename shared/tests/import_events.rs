@@ -19,7 +19,7 @@ use shared::app::import::records::RecordFilter;
 use shared::app::import::requests::Imports;
 use shared::domain::ids::{ProviderId, RunId};
 use shared::domain::record::{Kind, RecordKey, Resource};
-use shared::domain::run::{Cost, RunKind, RunState};
+use shared::domain::run::{Cost, Feed, RunKind, RunState};
 use shared::domain::scopes::Scopes;
 use shared::domain::warning::Code;
 use shared::lambda::http::{Edge, Response, handle};
@@ -31,6 +31,7 @@ use shared::testkit::faults::Faults;
 use shared::testkit::metrics::FakeMetrics;
 use shared::testkit::queue::{FakeQueue, FakeRedelivery};
 use shared::testkit::runs::FakeRuns;
+use shared::testkit::source;
 use world::{World, store};
 
 const PROVIDER: ProviderId = ProviderId::Shopify;
@@ -53,7 +54,23 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let mut world = World::stocked().await;
+        Self::of(World::stocked().await).await
+    }
+
+    /// With two locations of the name of one warehouse made here, which were imported all the same.
+    async fn with_duplicates() -> Self {
+        let world = World::stocked().await;
+        world.source.put(Feed::Locations, source::location(3, "Main"));
+        world.run().await;
+        let made = world.catalog.add_local(&world.store, Kind::Warehouse, 12, |record| {
+            record.set("name", json!("Main"));
+        });
+        made.unwrap();
+        world.change_shop();
+        Self::of(world).await
+    }
+
+    async fn of(mut world: World) -> Self {
         let runs = FakeRuns::new(Faults::default());
         world.imports.runs = Arc::new(runs.clone());
         world.step.runs = Arc::new(runs.clone());
@@ -210,6 +227,7 @@ async fn every_request_is_answered_as_its_name_says() {
             let bench = match name.as_str() {
                 "good_cancel" => Bench::with_next_run().await,
                 "good_retry" => Bench::with_a_failed_record().await,
+                "good_decide_link_warehouse" | "bad_decide_adopted_twice" => Bench::with_duplicates().await,
                 _ => Bench::new().await,
             };
             let before = bench.dump();

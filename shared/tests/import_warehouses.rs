@@ -98,6 +98,10 @@ async fn a_location_that_is_decided_to_be_new_becomes_a_warehouse_beside_the_one
     assert_eq!(of(&run, Resource::Warehouses, Outcome::Created), 1);
     assert_eq!(world.stored(Kind::Warehouse, 1).unwrap().standing, Standing::Active);
     assert!(world.catalog.stored(&world.store, &local).is_some(), "the merchant's own is untouched");
+    // Two of one name are told of until one is called otherwise.
+    let rerun = world.run().await;
+    assert_eq!((codes(&rerun).get("LOC_DUPLICATE_SUSPECT"), rerun.cost.catalogue_writes), (Some(&1), 0));
+    world.catalog.edit(&world.store, &local, |record| record.set("name", json!("Attic"))).unwrap();
     let rerun = world.run().await;
     assert_eq!((rerun.status, rerun.cost.catalogue_writes), (RunState::Completed, 0));
 }

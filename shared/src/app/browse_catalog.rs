@@ -28,7 +28,7 @@ pub enum StandingFilter {
     Active,
     /// Those that a complete scan no longer found.
     Missing,
-    /// Both.
+    /// Both, and those that were replaced.
     All,
 }
 
@@ -43,11 +43,11 @@ impl StandingFilter {
         }
     }
 
-    fn takes(self, standing: &Standing) -> bool {
+    fn takes(self, stored: &StoredRecord) -> bool {
         match self {
-            _ if is_deleted(standing) => false,
-            Self::Active => *standing == Standing::Active,
-            Self::Missing => *standing != Standing::Active,
+            _ if stored.is_deleted() => false,
+            Self::Active => stored.standing == Standing::Active,
+            Self::Missing => matches!(stored.standing, Standing::Missing { .. }),
             Self::All => true,
         }
     }
@@ -61,8 +61,12 @@ pub struct CatalogRow {
     pub internal_id: String,
     /// Its id in the shop.
     pub external_id: String,
-    /// `active`, or `missing` where a complete scan no longer found it.
+    /// `active`, `missing` where a complete scan no longer found it, or `replaced` where a record made here took its
+    /// place.
     pub standing: &'static str,
+    /// The id in the store of the record that took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
     /// The run that found it missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<String>,
@@ -163,7 +167,7 @@ impl BrowseCatalog {
             // A record is never split between pages, so few are read at once where their children are the rows.
             let ask = if child.is_some() { 5 } else { limit - items.len() as u32 };
             let page = self.catalog.list(store, kind, cursor, ask).await.map_err(bad_cursor)?;
-            let taken = page.items.iter().filter(|stored| standing.takes(&stored.standing));
+            let taken = page.items.iter().filter(|stored| standing.takes(stored));
             let mut rows: Vec<CatalogRow> = match child {
                 Some(at) => taken.clone().flat_map(|stored| children(store, stored, at)).collect(),
                 None => taken.clone().map(|stored| row(store, stored, false)).collect(),
@@ -206,14 +210,9 @@ impl BrowseCatalog {
         let (kind, _) = place_of(resource).ok_or_else(AppError::not_found)?;
         let id = Uuid::parse_str(id).map_err(|_| AppError::not_found())?;
         let found = self.catalog.find(store, kind, id).await?;
-        let stored = found.filter(|stored| !is_deleted(&stored.standing)).ok_or_else(AppError::not_found)?;
+        let stored = found.filter(|stored| !stored.is_deleted()).ok_or_else(AppError::not_found)?;
         Ok(row(store, &stored, true))
     }
-}
-
-/// Whether nothing is left of a record but its place.
-fn is_deleted(standing: &Standing) -> bool {
-    standing.is_tombstone() || *standing == Standing::Detached
 }
 
 /// Where a resource is stored: as a record, or as a list within one.
@@ -271,11 +270,13 @@ fn described(
         Standing::Active => ("active", None),
         Standing::Missing { since, .. } => ("missing", Some(since.to_string())),
         Standing::Detached => ("detached", None),
+        Standing::Replaced { .. } => ("replaced", None),
     };
     CatalogRow {
         internal_id: stored.internal_id(store).to_string(),
         external_id,
         standing,
+        replaced_by: stored.replaced_by().map(|key| key.internal_id(store).to_string()),
         missing_since,
         version: stored.version,
         fields,

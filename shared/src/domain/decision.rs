@@ -80,7 +80,8 @@ pub enum Decision {
         #[cfg_attr(feature = "openapi", schema(value_type = String))]
         internal_id: Uuid,
     },
-    /// A location of the shop is this warehouse, which was made here.
+    /// A location of the shop is this warehouse, which was made here. One that was imported for it gives way: it is
+    /// archived.
     LinkWarehouse {
         /// The location.
         external_id: ExternalId,
@@ -305,7 +306,10 @@ impl Decisions {
                 Code::IdAmbiguousMatch,
                 Code::IdDuplicateHandle,
                 Code::LocMatchAmbiguous,
+                Code::LocDuplicateSuspect,
             ];
+            // What has no record of its own yet was planned over none.
+            entry.replaces = (entry.version > 0).then_some(entry.version);
             entry.codes.retain(|code| !proposed.contains(code));
             entry.codes.push(Code::IdAdopted);
             if ours.diff.iter().any(|diff| diff.kept) {

@@ -37,7 +37,7 @@ impl Standing {
         match self {
             Self::Active => true,
             Self::Missing { done, .. } => *done < chosen,
-            Self::Detached => false,
+            Self::Detached | Self::Replaced { .. } => false,
         }
     }
 
@@ -51,7 +51,7 @@ impl Standing {
         let since = match self {
             Self::Active => run,
             Self::Missing { since, .. } => since,
-            Self::Detached => return Self::Detached,
+            Self::Detached | Self::Replaced { .. } => return self.clone(),
         };
         Self::Missing { since: since.clone(), done }
     }
@@ -74,6 +74,16 @@ pub fn gone(stored: &StoredRecord, chosen: OnMissing) -> Comparison {
         compared.codes = CodeCounts::from([(Code::MissHandled, 1)]);
     }
     compared
+}
+
+/// What becomes of a record whose place one made here takes, of this number: it is archived as it is.
+pub fn replaced(stored: &StoredRecord, by: u64, run: &RunId) -> StoredRecord {
+    let mut record = stored.record.clone();
+    if let Some((field, value)) = OnMissing::Archive.sets(stored.key.kind).filter(|_| !stored.is_deleted()) {
+        record.set(field, value);
+    }
+    let standing = Standing::Replaced { by };
+    StoredRecord { version: stored.version + 1, written_run: run.clone(), standing, record, ..stored.clone() }
 }
 
 /// Everything of the record goes; its place stays, so that it comes back as itself.

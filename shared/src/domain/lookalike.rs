@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::fingerprint::{Base, Digest};
 use super::record::{Child, Kind, Record, RecordKey, Resource, StoredRecord};
-use super::stock::level_id;
+use super::stock::{self, level_id};
 
 /// What stands for a value that tells a record from others. Two values may have the same, so whoever finds a record by
 /// it looks at the value.
@@ -104,6 +104,13 @@ fn pairs(list: Resource, theirs: &[Child], ours: &[Child]) -> Pairs {
     pairs
 }
 
+/// The stock of a product of the shop's as it is compared: without what it holds of its own where the shop's levels stand.
+pub fn settled(stored: &StoredRecord, theirs: &Record, places: &HashMap<u64, u64>) -> StoredRecord {
+    let mut settled = stored.clone();
+    stock::give_up(&mut settled.record, theirs, places);
+    settled
+}
+
 /// What children made here are taken for that a record alone does not tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
@@ -136,8 +143,10 @@ pub fn taken_for(ours: &StoredRecord, key: RecordKey, theirs: &Record, known: &K
                 None => {}
             }
         }
-        if list.resource == Resource::Media {
-            media = pairs;
+        match list.resource {
+            Resource::Media => media = pairs,
+            Resource::Stock => stock::give_up(&mut record, theirs, &known.places),
+            _ => {}
         }
     }
     if key.kind == Kind::Product {

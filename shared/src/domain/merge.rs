@@ -110,7 +110,7 @@ impl<'a> Merge<'a> {
             silent_change: stored.digest != source.digest || stored.mapper != MAPPER_VERSION,
             restored: stored.standing != Standing::Active,
             set_by_us: match &stored.standing {
-                Standing::Active | Standing::Detached => None,
+                Standing::Active | Standing::Detached | Standing::Replaced { .. } => None,
                 Standing::Missing { done, .. } => done.sets(stored.key.kind),
             },
         }

@@ -204,6 +204,9 @@ pub struct PlanEntry {
     /// The number of the record made here that it is or becomes one with.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub adopts: Option<u64>,
+    /// The version of the record that was imported for it and gives way to the one that it becomes one with.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<u64>,
 }
 
 /// A record made here that may be the same as one in the shop.

@@ -384,6 +384,12 @@ pub enum Standing {
     },
     /// It was deleted here, whatever the shop has. Only its place is left, so that no run makes it again unasked.
     Detached,
+    /// A record made here took its place: it was a second one for the same thing. It is kept, archived, and whoever asks
+    /// for the shop's record is given the other.
+    Replaced {
+        /// The number of that record here.
+        by: u64,
+    },
 }
 
 /// A record as it is stored: content, base and the guards of every write.
@@ -419,6 +425,25 @@ impl StoredRecord {
     /// The internal id.
     pub fn internal_id(&self, store: &StoreId) -> Uuid {
         self.place().internal_id(store)
+    }
+
+    /// The key of the record that took its place.
+    pub fn replaced_by(&self) -> Option<RecordKey> {
+        let RecordKey { source, kind, .. } = self.key;
+        match self.standing {
+            Standing::Replaced { by } => Some(RecordKey::local(source.provider, kind, by)),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is left of it but its place.
+    pub fn is_deleted(&self) -> bool {
+        match self.standing {
+            Standing::Detached => true,
+            // What was deleted before it was replaced, or since, has nothing in it.
+            Standing::Replaced { .. } => self.record == Record::empty(self.key.kind),
+            _ => self.standing.is_tombstone(),
+        }
     }
 }
 

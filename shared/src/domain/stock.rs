@@ -39,6 +39,29 @@ pub(super) fn is_imported(level: &Child) -> bool {
     !level.values[IMPORTED].is_null()
 }
 
+/// Tells levels that were made here: the shop has none of them, and none was ever imported.
+fn made_here(theirs: &Record) -> impl Fn(&Child) -> bool {
+    let known: HashSet<&str> = theirs.children[0].iter().map(|level| level.id.as_str()).collect();
+    move |level| is_tracked(level) && !is_imported(level) && !known.contains(level.id.as_str())
+}
+
+/// Whether stock has levels that were made here.
+pub fn has_own(ours: &Record, theirs: &Record) -> bool {
+    ours.children[0].iter().any(made_here(theirs))
+}
+
+/// Gives up levels made here at warehouses that have become the shop's locations: its levels stand there from now on, and
+/// both would add up. They count as imported, and so become zero like all that the shop does not have. `places` are the
+/// numbers of those warehouses.
+pub fn give_up(ours: &mut Record, theirs: &Record, places: &HashMap<u64, u64>) {
+    let own = made_here(theirs);
+    for level in &mut ours.children[0] {
+        if own(level) && level_id(&level.id).is_some_and(|(_, at)| places.contains_key(&at)) {
+            level.values[IMPORTED] = Value::from(level.values[AVAILABLE].as_i64().unwrap_or(0));
+        }
+    }
+}
+
 /// What a level has available; none where it did not come.
 pub(super) type Held = Option<i64>;
 

@@ -99,7 +99,7 @@ codes! {
     LocRenamedSource = "LOC_RENAMED_SOURCE", Info, "The location was renamed in the shop; the warehouse is the same one.";
     LocRenamedLocal = "LOC_RENAMED_LOCAL", Info, "The warehouse keeps the name it was given here; the shop's name is kept beside it.";
     LocMatchAmbiguous = "LOC_MATCH_AMBIGUOUS", Blocker, "A warehouse of the same name was made here and is linked to no location. Decide in the preview: `link_warehouse` if it is this place, `create_warehouse` to make another beside it.";
-    LocDuplicateSuspect = "LOC_DUPLICATE_SUSPECT", Warning, "Another location of the shop has the same name. Both are kept, told apart by their ids; rename one in the shop if that is not meant.";
+    LocDuplicateSuspect = "LOC_DUPLICATE_SUSPECT", Warning, "Another location of the shop, or a warehouse made here, has the same name. Both are kept, told apart by their ids. If a warehouse made here is this place, decide so in the preview (`link_warehouse`); if not, rename one.";
     LocInactive = "LOC_INACTIVE", Info, "The location is inactive in the shop; it is kept and flagged.";
     LocFulfillmentService = "LOC_FULFILMENT_SERVICE", Info, "The location belongs to a fulfilment service, which owns its stock.";
     LocMissing = "LOC_MISSING", Warning, "The location is no longer in the shop. The warehouse was kept and marked.";

@@ -42,7 +42,7 @@ pub enum Edit {
 #[async_trait]
 pub trait Catalog: Send + Sync {
     /// Reads records, in the order of `keys`. Eventually consistent unless `consistent`. One that was made here and is
-    /// linked to the shop's is found under both keys, and carries the shop's.
+    /// linked to the shop's is found under both keys, and carries the shop's; one that it replaced is not found.
     async fn get(
         &self,
         store: &StoreId,
@@ -57,6 +57,16 @@ pub trait Catalog: Send + Sync {
         store: &StoreId,
         record: &StoredRecord,
         expect: Expect,
+        cost: &mut Cost,
+    ) -> Result<(), PortError>;
+
+    /// Writes two records, each over the version before its own: both or neither, `PortError::Conflict` where one is not
+    /// of that version. So one made here takes the place of one of the shop's, which stands on as [`Standing::Replaced`]
+    /// where it did and leads to the other; and so it gives the place back.
+    async fn put_both(
+        &self,
+        store: &StoreId,
+        records: [&StoredRecord; 2],
         cost: &mut Cost,
     ) -> Result<(), PortError>;
 
@@ -83,6 +93,10 @@ pub trait Catalog: Send + Sync {
         let (standing, record) = match edit {
             Edit::Delete if read.key.source.is_local() => {
                 return self.delete(store, &read.key, read.version, cost).await;
+            }
+            // It still leads to the one that took its place.
+            Edit::Delete if read.replaced_by().is_some() => {
+                (read.standing.clone(), Record::empty(read.key.kind))
             }
             Edit::Delete => (Standing::Detached, Record::empty(read.key.kind)),
             Edit::Change(record) => (read.standing.clone(), record),
@@ -121,6 +135,6 @@ pub trait Catalog: Send + Sync {
         limit: u32,
     ) -> Result<Page<StoredRecord>, PortError>;
 
-    /// One record by internal id.
+    /// One record by internal id. One that was replaced is itself here, not the one that took its place.
     async fn find(&self, store: &StoreId, kind: Kind, id: Uuid) -> Result<Option<StoredRecord>, PortError>;
 }

@@ -36,7 +36,8 @@ type Place = (StoreId, Kind, Uuid);
 #[derive(Default)]
 struct Inner {
     entries: BTreeMap<Place, Entry>,
-    /// Where records stand that were made here, by the places that their shop's keys would give them.
+    /// Where records stand that were made here, by the places that their shop's keys would give them. Where one of them
+    /// took another's place, that one stands there too.
     links: BTreeMap<Place, Place>,
     spent: Cost,
 }
@@ -71,6 +72,10 @@ impl Inner {
         let stands = place(store, &entry.record.place());
         if entry.record.local.is_some() {
             self.links.insert(place(store, &entry.record.key), stands.clone());
+        }
+        match entry.record.replaced_by() {
+            Some(by) => drop(self.links.insert(stands.clone(), place(store, &by))),
+            None => drop(self.links.remove(&stands)),
         }
         self.entries.insert(stands, entry);
     }
@@ -206,6 +211,7 @@ fn line(store: &StoreId, id: Uuid, entry: &Entry, shown: Shown) -> String {
         Standing::Missing { since, done } if shown.runs => json!([since.as_str(), done]),
         Standing::Missing { done, .. } => json!(done),
         Standing::Detached => json!("detached"),
+        Standing::Replaced { by } => json!({"replaced_by": by}),
     };
     if !shown.runs {
         for child in record.children.iter_mut().flatten() {
@@ -331,6 +337,45 @@ impl Catalog for FakeCatalog {
         answer
     }
 
+    async fn put_both(
+        &self,
+        store: &StoreId,
+        records: [&StoredRecord; 2],
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let mut seen = Cost::default();
+        let write = || {
+            let mut inner = self.inner();
+            let mut both = Vec::new();
+            let (mut fits, mut done, mut refused) = (true, Cost::default(), Cost::default());
+            for record in records {
+                let (encoded, entry) = sized(store, record)?;
+                let before = inner.entries.get(&place(store, &record.place()));
+                fits &= before.is_some_and(|before| before.record.version + 1 == record.version);
+                let read = read_units(before.map_or(0, |before| before.root_bytes), true);
+                (done.read_units, refused.read_units) = (done.read_units + read, refused.read_units + read);
+                refused.write_units += write_units(entry.root_bytes) + 2 * entry.page_units;
+                refused.write_units += encoded.marks.len() as u64;
+                if let Some(before) = before {
+                    let (old, _) = sized(store, &before.record)?;
+                    done.write_units += encoded.root_units_of_two(&old.root) + encoded.mark_units(&old.marks);
+                    done.write_units += entry.page_units + before.page_units;
+                    done.catalogue_writes += 1;
+                }
+                both.push(entry);
+            }
+            Self::spend(&mut inner, &mut seen, if fits { done } else { refused });
+            if !fits {
+                return Err(PortError::Conflict);
+            }
+            both.into_iter().for_each(|entry| inner.put(store, entry));
+            Ok(())
+        };
+        let answer = self.faults.port(SERVICE, "catalog.put_both", write).await;
+        cost.add(seen);
+        answer
+    }
+
     async fn delete(
         &self,
         store: &StoreId,
@@ -378,7 +423,8 @@ impl Catalog for FakeCatalog {
                 .entries
                 .iter()
                 .filter(|((of, stored, _), entry)| {
-                    of == store && *stored == keys::indexed_as(kind) && entry.record.key.source == source
+                    let listed = entry.record.key.source == source && entry.record.replaced_by().is_none();
+                    of == store && *stored == keys::indexed_as(kind) && listed
                 })
                 .map(|(_, entry)| entry.record.key.external_id)
                 .filter(|id| after.is_none_or(|after| *id > after))
@@ -456,7 +502,9 @@ impl Catalog for FakeCatalog {
     async fn find(&self, store: &StoreId, kind: Kind, id: Uuid) -> Result<Option<StoredRecord>, PortError> {
         let read = || {
             let inner = self.inner();
-            Ok(inner.find(&(store.clone(), kind, id)).map(|entry| entry.record.clone()))
+            let at = (store.clone(), kind, id);
+            let found = inner.entries.get(&at).or_else(|| inner.find(&at));
+            Ok(found.map(|entry| entry.record.clone()))
         };
         self.faults.port(SERVICE, "catalog.find", read).await
     }

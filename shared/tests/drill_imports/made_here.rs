@@ -19,8 +19,8 @@ fn child(resource: Resource, id: &str, fields: &[(&str, Value)]) -> Child {
     Child { id: id.to_owned(), values, missing_since: None }
 }
 
-/// One record of every kind, made here and the same as one that is new in the shop; and a product whose title both sides
-/// have changed.
+/// One record of every kind, made here and the same as one that is new in the shop; a warehouse that was made here and
+/// imported too; and a product whose title both sides have changed.
 pub fn make(world: &World) {
     world.source.put(Feed::Metafields, source::metafields(11, &["a"]));
     world.source.put(Feed::Locations, source::location(3, "Third"));
@@ -38,12 +38,20 @@ pub fn make(world: &World) {
     });
     add(Kind::Stock, 1, &|record| {
         let fields = [("variant_id", json!("own")), ("tracked", json!(true)), ("available", json!(3))];
-        record.children[0].push(child(Resource::Stock, "1:12", &fields));
+        for place in [12, 13] {
+            record.children[0].push(child(Resource::Stock, &format!("1:{place}"), &fields));
+        }
     });
     add(Kind::Metafields, 1, &|record| {
         record.children[0].push(child(Resource::Metafields, "own", &[("value", json!("wool"))]));
     });
     add(Kind::Warehouse, 12, &|record| record.set("name", json!("Third")));
+    add(Kind::Warehouse, 13, &|record| record.set("name", json!("Main")));
+    // Of its own the first product holds something where the shop's levels are to stand.
+    let stock = world.key(Kind::Stock, 1);
+    let own = [("variant_id", json!("100")), ("tracked", json!(true)), ("available", json!(2))];
+    let level = child(Resource::Stock, "1:13", &own);
+    world.catalog.edit(&world.store, &stock, |record| record.children[0].push(level)).unwrap();
     add(Kind::Category, 1, &|record| {
         record.set("handle", json!("sale"));
         let member = product.internal_id(&world.store).to_string();
@@ -64,6 +72,7 @@ pub async fn decide(world: &World) -> RunId {
         adopt(Resource::Products, 11, id(Kind::Product, 1)),
         adopt(Resource::Categories, 502, id(Kind::Category, 1)),
         Decision::LinkWarehouse { external_id: ExternalId(3), internal_id: id(Kind::Warehouse, 12) },
+        Decision::LinkWarehouse { external_id: ExternalId(1), internal_id: id(Kind::Warehouse, 13) },
         Decision::Take { side: Side::Theirs, resource: None, external_id: None, child: None, field: None },
     ];
     world.imports.decide(&world.store, PROVIDER, &preview, &decisions).await.unwrap();
@@ -78,6 +87,7 @@ pub fn is_all_adopted(world: &World) -> bool {
         (Kind::Metafields, 11),
         (Kind::Category, 502),
         (Kind::Warehouse, 3),
+        (Kind::Warehouse, 1),
     ];
     adopted.into_iter().all(|(kind, id)| world.stored(kind, id).is_some_and(|stored| stored.local.is_some()))
 }

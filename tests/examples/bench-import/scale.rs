@@ -189,6 +189,15 @@ impl Catalog for MadeCatalog {
         wrote
     }
 
+    async fn put_both(
+        &self,
+        store: &StoreId,
+        records: [&StoredRecord; 2],
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        self.scratch.put_both(store, records, cost).await
+    }
+
     async fn delete(
         &self,
         store: &StoreId,

@@ -14,7 +14,7 @@ use super::table::{Expression, Query, Table, Wrote};
 use super::units::{Item, item_bytes, read_units, write_units};
 use super::wire::{n, s};
 use super::wire_catalog::{
-    Pages, Root, decode, encode, page_bytes, page_count, page_units, pages_of, segment,
+    Encoded, Pages, Root, decode, encode, page_bytes, page_count, page_units, pages_of, segment,
 };
 use crate::adapters::system::SystemRandom;
 use crate::domain::ids::{ProviderId, StoreId};
@@ -97,6 +97,71 @@ impl DynamoCatalog {
         if let Err(error) = deleted {
             tracing::warn!(cause = chain(&error), record.id = %pages.id, "pages of an earlier version stay behind");
         }
+    }
+
+    /// Encodes a record and writes what stands beside it before it: its marks and pages.
+    async fn prepare(
+        &self,
+        store: &StoreId,
+        record: &StoredRecord,
+        cost: &mut Cost,
+    ) -> Result<Encoded, PortError> {
+        // Random, so that no other attempt, not even a frozen twin of this one, ever names or deletes these pages.
+        let generation = || hex::encode(&SystemRandom.bytes32()[..16]);
+        let mut encoded = encode(store, record, generation)?;
+        self.mark(store, &record.place(), &encoded.marks).await?;
+        if !encoded.pages.is_empty() {
+            cost.write_units += encoded.page_units;
+            stream::iter(std::mem::take(&mut encoded.pages))
+                .map(|page| self.table.put(page, None, false))
+                .buffer_unordered(CONCURRENCY)
+                .try_for_each(|_| async { Ok(()) })
+                .await?;
+        }
+        Ok(encoded)
+    }
+
+    /// Counts a record that was written and takes away what only the one before had beside it.
+    async fn tidy(
+        &self,
+        store: &StoreId,
+        record: &StoredRecord,
+        encoded: &Encoded,
+        old: Option<Item>,
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        cost.catalogue_writes += 1;
+        let marked = old.as_ref().map(links::marks_in).transpose()?.unwrap_or_default();
+        cost.write_units += encoded.mark_units(&marked);
+        let unmarked = marked.difference(&encoded.marks).copied().collect();
+        self.unmark(store, &record.place(), unmarked).await;
+        let kind = record.key.kind;
+        let ours = pages_of(store, kind, &encoded.root)?;
+        let theirs = old.map(|old| pages_of(store, kind, &old)).transpose()?.flatten();
+        if let Some(theirs) = theirs.filter(|theirs| ours.as_ref() != Some(theirs)) {
+            self.forget(store, &theirs, cost).await;
+        }
+        Ok(())
+    }
+
+    /// Takes away the pages of a record that was refused for what is stored.
+    async fn withdraw(
+        &self,
+        store: &StoreId,
+        record: &StoredRecord,
+        encoded: &Encoded,
+        stored: Option<Item>,
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let kind = record.key.kind;
+        cost.write_units += write_units(item_bytes(&encoded.root)) + encoded.marks.len() as u64;
+        let ours = pages_of(store, kind, &encoded.root)?;
+        let theirs = stored.map(|stored| pages_of(store, kind, &stored)).transpose()?.flatten();
+        // A call that the client library repeated after a lost answer is refused by its own first try.
+        if let Some(ours) = ours.filter(|ours| theirs.as_ref() != Some(ours)) {
+            self.forget(store, &ours, cost).await;
+        }
+        Ok(())
     }
 
     async fn shard(
@@ -205,21 +270,7 @@ impl Catalog for DynamoCatalog {
         expect: Expect,
         cost: &mut Cost,
     ) -> Result<(), PortError> {
-        // Random, so that no other attempt, not even a frozen twin of this one, ever names or deletes these pages.
-        let generation = || hex::encode(&SystemRandom.bytes32()[..16]);
-        let mut encoded = encode(store, record, generation)?;
-        let kind = record.key.kind;
-        let place = record.place();
-        self.mark(store, &place, &encoded.marks).await?;
-        if !encoded.pages.is_empty() {
-            cost.write_units += encoded.page_units;
-            stream::iter(std::mem::take(&mut encoded.pages))
-                .map(|page| self.table.put(page, None, false))
-                .buffer_unordered(CONCURRENCY)
-                .try_for_each(|_| async { Ok(()) })
-                .await?;
-        }
-        let ours = pages_of(store, kind, &encoded.root)?;
+        let encoded = self.prepare(store, record, cost).await?;
         let of_version = |version| Expression::new("#ver = :ver").with(":ver", n(version));
         let root = encoded.root.clone();
         let wrote = match expect {
@@ -237,26 +288,37 @@ impl Catalog for DynamoCatalog {
                     Expect::Absent | Expect::Version(_) => encoded.root_units(before),
                     Expect::Unlinked(_) | Expect::Linked(..) => encoded.link_units(before.unwrap_or(0)),
                 };
-                cost.catalogue_writes += 1;
-                let marked = old.as_ref().map(links::marks_in).transpose()?.unwrap_or_default();
-                cost.write_units += encoded.mark_units(&marked);
-                self.unmark(store, &place, marked.difference(&encoded.marks).copied().collect()).await;
-                let theirs = old.map(|old| pages_of(store, kind, &old)).transpose()?.flatten();
-                if let Some(theirs) = theirs.filter(|theirs| ours.as_ref() != Some(theirs)) {
-                    self.forget(store, &theirs, cost).await;
-                }
-                Ok(())
+                self.tidy(store, record, &encoded, old, cost).await
             }
             Wrote::Refused(stored) => {
-                cost.write_units += write_units(item_bytes(&encoded.root)) + encoded.marks.len() as u64;
-                let theirs = stored.map(|stored| pages_of(store, kind, &stored)).transpose()?.flatten();
-                // A call that the client library repeated after a lost answer is refused by its own first try.
-                if let Some(ours) = ours.filter(|ours| theirs.as_ref() != Some(ours)) {
-                    self.forget(store, &ours, cost).await;
-                }
+                self.withdraw(store, record, &encoded, stored, cost).await?;
                 Err(PortError::Conflict)
             }
         }
+    }
+
+    async fn put_both(
+        &self,
+        store: &StoreId,
+        records: [&StoredRecord; 2],
+        cost: &mut Cost,
+    ) -> Result<(), PortError> {
+        let [one, other] = records;
+        let encoded = [self.prepare(store, one, cost).await?, self.prepare(store, other, cost).await?];
+        let roots = [(one, encoded[0].root.clone()), (other, encoded[1].root.clone())];
+        let Some(before) = self.write_both(store, roots, cost).await? else {
+            for (record, encoded) in records.into_iter().zip(&encoded) {
+                let place = keys::record(store, record.key.kind, record.internal_id(store));
+                let stored = self.table.get(&place, true).await?;
+                self.withdraw(store, record, encoded, stored, cost).await?;
+            }
+            return Err(PortError::Conflict);
+        };
+        for ((record, encoded), before) in records.into_iter().zip(&encoded).zip(before) {
+            cost.write_units += encoded.root_units_of_two(&before);
+            self.tidy(store, record, encoded, Some(before), cost).await?;
+        }
+        Ok(())
     }
 
     async fn delete(
@@ -398,7 +460,7 @@ impl Catalog for DynamoCatalog {
 
     async fn find(&self, store: &StoreId, kind: Kind, id: Uuid) -> Result<Option<StoredRecord>, PortError> {
         let Some(item) = self.table.get(&keys::record(store, kind, id), true).await? else { return Ok(None) };
-        let root = match links::leads_to(kind, &item)? {
+        let root = match links::leads_to(kind, &item)?.filter(|_| links::is_link(&item)) {
             None => Some(decode(store, kind, &item)?),
             Some(local) => self.follow(store, &local, &mut Cost::default()).await?,
         };

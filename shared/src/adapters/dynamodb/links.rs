@@ -14,7 +14,7 @@ use super::keys::{self, Key};
 use super::table::{Expression, Write, Wrote};
 use super::units::{Item, item_bytes, read_units};
 use super::wire::{Reader, b, item, n, s};
-use super::wire_catalog::{Root, decode};
+use super::wire_catalog::{self, Root, decode};
 use crate::domain::ids::{ProviderId, StoreId};
 use crate::domain::lookalike::{Mark, marks};
 use crate::domain::record::{Kind, RecordKey, StoredRecord};
@@ -22,8 +22,10 @@ use crate::domain::run::Cost;
 use crate::ports::{PortError, chain};
 
 const V: u32 = 1;
-/// The attribute of a link that names the record made here.
-const TO: &str = "to";
+/// The attribute of a link, and of a record that was replaced, that names the record made here.
+pub const TO: &str = "to";
+/// The attribute that every record has and no link.
+pub const VERSION: &str = "ver";
 /// The attribute of a record that repeats its marks, so that whoever replaces it knows which to delete.
 pub const MARKS: &str = "lk";
 
@@ -40,18 +42,20 @@ pub fn link_key(store: &StoreId, key: &RecordKey) -> Key {
     keys::record(store, key.kind, key.internal_id(store))
 }
 
-/// The record made here that an item leads to; none where it is a record itself.
+/// The record made here that an item leads to; none where it is a record that stands for itself.
 pub fn leads_to(kind: Kind, item: &Item) -> Result<Option<RecordKey>, PortError> {
     if !item.contains_key(TO) {
         return Ok(None);
     }
-    let read = Reader::new("link of a catalogue record", item, 1..=u64::from(V))?;
+    let (what, newest) =
+        if is_link(item) { ("link of a catalogue record", V) } else { ("catalogue record", wire_catalog::V) };
+    let read = Reader::new(what, item, 1..=u64::from(newest))?;
     Ok(Some(RecordKey::local(read.parsed("pr", ProviderId::parse)?, kind, read.number(TO)?)))
 }
 
-/// Whether an item leads to a record and is none.
+/// Whether an item leads to a record and is none. One that was replaced is a record and leads to another.
 pub fn is_link(item: &Item) -> bool {
-    item.contains_key(TO)
+    item.contains_key(TO) && !item.contains_key(VERSION)
 }
 
 /// The marks under which a record is to be found: none of one that is some shop's.
@@ -145,6 +149,26 @@ impl DynamoCatalog {
             Ok(()) => Ok(Wrote::Done(before)),
             Err(_) => Ok(Wrote::Refused(self.table.get(&place, true).await?)),
         }
+    }
+
+    /// Writes two roots, each over the version before its own, both or neither; tells what they replaced.
+    pub(super) async fn write_both(
+        &self,
+        store: &StoreId,
+        roots: [(&StoredRecord, Item); 2],
+        cost: &mut Cost,
+    ) -> Result<Option<[Item; 2]>, PortError> {
+        let (mut before, mut writes) = (Vec::new(), Vec::new());
+        for (record, root) in roots {
+            let place = keys::record(store, record.key.kind, record.internal_id(store));
+            let item = self.table.get(&place, true).await?;
+            cost.read_units += read_units(item.as_ref().map_or(0, item_bytes), true);
+            before.extend(item);
+            let condition = Expression::new("#ver = :ver").with(":ver", n(record.version.saturating_sub(1)));
+            writes.push(Write::Put(root, Some(condition)));
+        }
+        let Ok(before) = <[Item; 2]>::try_from(before) else { return Ok(None) };
+        Ok(self.table.transact(writes).await?.is_ok().then_some(before))
     }
 
     /// Writes the marks of a record, before it.

@@ -24,7 +24,8 @@ use crate::domain::record::{Base, Digest, Kind, Record, RecordKey, Source, Stand
 use crate::ports::PortError;
 
 const WHAT: &str = "catalogue record";
-const V: u32 = 2;
+/// The form of records.
+pub const V: u32 = 2;
 /// The form in which content stood as it was.
 const V_PLAIN: u64 = 1;
 /// How hard content is deflated, of 10. More takes several times as long for a tenth of the bytes.
@@ -64,6 +65,14 @@ impl Encoded {
         2 * (write_units(item_bytes(&self.root).max(before)) + 1) + index
     }
 
+    /// Units of writing the root over an item together with another record, under whichever key of the index.
+    pub fn root_units_of_two(&self, before: &Item) -> u64 {
+        let (old, new) = (before.get("gpk"), self.root.get("gpk"));
+        let moved = old != new || before.get("gsk") != self.root.get("gsk");
+        let index = if moved { u64::from(old.is_some()) + u64::from(new.is_some()) } else { 0 };
+        2 * write_units(item_bytes(&self.root).max(item_bytes(before))) + index
+    }
+
     /// Units of writing its marks and of deleting those that only the one before bore.
     pub fn mark_units(&self, before: &BTreeSet<Mark>) -> u64 {
         (self.marks.len() + before.difference(&self.marks).count()) as u64
@@ -78,7 +87,9 @@ pub fn encode(
 ) -> Result<Encoded, PortError> {
     let id = record.internal_id(store);
     let mut root = item(&keys::record(store, record.key.kind, id), V);
-    if let Some(Key { pk, sk }) = keys::index(store, &record.key) {
+    // The index has the one that took its place.
+    let index = keys::index(store, &record.key).filter(|_| record.replaced_by().is_none());
+    if let Some(Key { pk, sk }) = index {
         root.insert("gpk".to_owned(), s(pk));
         root.insert("gsk".to_owned(), s(sk));
     }
@@ -86,7 +97,7 @@ pub fn encode(
     set("pr", s(record.key.source.provider.as_str()));
     set("sh", n(record.key.source.shop_id.0));
     set("x", n(record.key.external_id));
-    set("ver", n(record.version));
+    set(links::VERSION, n(record.version));
     set("run", s(record.written_run.as_str()));
     match &record.standing {
         Standing::Active => {}
@@ -98,6 +109,9 @@ pub fn encode(
         }
         Standing::Detached => {
             set("dt", n(1));
+        }
+        Standing::Replaced { by } => {
+            set(links::TO, n(*by));
         }
     }
     set("dg", b(record.digest.0.to_le_bytes()));
@@ -191,6 +205,7 @@ pub fn decode(store: &StoreId, kind: Kind, item: &Item) -> Result<Root, PortErro
     let source = Source { provider, shop_id: ShopId(read.number("sh")?) };
     let key = RecordKey { source, kind, external_id: read.number("x")? };
     let standing = match read.maybe_text("ms") {
+        None if item.contains_key(links::TO) => Standing::Replaced { by: read.number(links::TO)? },
         None if item.contains_key("dt") => Standing::Detached,
         None => Standing::Active,
         Some(_) => {
@@ -202,7 +217,7 @@ pub fn decode(store: &StoreId, kind: Kind, item: &Item) -> Result<Root, PortErro
     let digest = read.bytes("dg")?.first_chunk::<8>().ok_or_else(|| malformed("its digest is short"))?;
     let mut record = StoredRecord {
         key,
-        version: read.number("ver")?,
+        version: read.number(links::VERSION)?,
         written_run: read.parsed("run", RunId::parse)?,
         standing,
         digest: Digest(u64::from_le_bytes(*digest)),

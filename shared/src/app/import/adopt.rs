@@ -7,21 +7,22 @@ use uuid::Uuid;
 
 use super::plan::{Candidate, Items};
 use super::promised::Promises;
-use super::warehouses::{Names, Place};
+use super::warehouses::{Names, Pair, Place};
 use super::{ImportStep, StepError, missing};
 use crate::domain::decision::{Decision, Decisions};
 use crate::domain::lookalike::{self, Known, Pairs, taken_for};
 use crate::domain::merge::{Terms, compare};
 use crate::domain::plan::Lookalike;
 use crate::domain::record::{Kind, Record, RecordKey, Resource, Source, StoredRecord};
-use crate::domain::run::{Cost, Feed, Run};
+use crate::domain::run::{Cost, Feed, Run, RunState};
+use crate::domain::stock;
 use crate::domain::warning::Code;
 use crate::ports::provider::RangeTally;
 
 /// Differences that a plan shows of all that may be the same as one record. More are counted.
 const SHOWN: usize = 240;
 
-/// What is known of a record of the shop that is stored under no key of its own.
+/// What was made here that a record of the shop is, or may be.
 #[derive(Default)]
 pub(super) enum Kin {
     /// Nothing here may be the same.
@@ -29,7 +30,7 @@ pub(super) enum Kin {
     None,
     /// These may be.
     Like(Vec<Lookalike>),
-    /// It is this one, compared as the shop's.
+    /// It is this one, compared as the shop's. It takes the place of what is stored under the key, where something is.
     Is(Box<StoredRecord>),
     /// It was to be one that is no longer as it was decided about.
     Moved,
@@ -65,7 +66,10 @@ impl ImportStep {
         let mut asked = Vec::new();
         for (at, (candidate, stored)) in batch.iter().zip(stored).enumerate() {
             let key = candidate.key;
-            if stored.is_some() {
+            if let Some(stored) = stored {
+                if key.kind == Kind::Warehouse {
+                    found[at] = imported(run, names, candidate, stored, promised);
+                }
                 continue;
             }
             found[at] = match key.kind {
@@ -144,14 +148,49 @@ impl ImportStep {
         cost: &mut Cost,
     ) -> Result<Known, StepError> {
         let (Some(theirs), Some(ours)) = (theirs, ours) else { return Ok(Known::default()) };
-        if here.places.is_none() {
-            here.places = Some(self.places(run, cost).await?);
-        }
-        let places = here.places.clone().unwrap_or_default();
+        let places = self.known_places(run, here, cost).await?;
         Ok(Known { variants: lookalike::variants(theirs, ours), places, members: Pairs::new() })
     }
 
-    /// Numbers of warehouses made here, each with the location that it is: by an earlier run or by this one.
+    /// The stock of a batch as it is compared, see [`lookalike::settled`]; none where that is as it is stored.
+    pub(super) async fn settled(
+        &self,
+        run: &Run,
+        batch: &[Candidate],
+        stored: &[Option<StoredRecord>],
+        here: &mut Here,
+        cost: &mut Cost,
+    ) -> Result<Vec<Option<StoredRecord>>, StepError> {
+        let mut settled = Vec::with_capacity(batch.len());
+        for (candidate, stored) in batch.iter().zip(stored) {
+            let theirs = &candidate.source.record;
+            let of_stock = stored.as_ref().filter(|_| candidate.key.kind == Kind::Stock);
+            settled.push(match of_stock.filter(|ours| stock::has_own(&ours.record, theirs)) {
+                None => None,
+                Some(ours) => {
+                    let places = self.known_places(run, here, cost).await?;
+                    Some(lookalike::settled(ours, theirs, &places)).filter(|settled| settled != ours)
+                }
+            });
+        }
+        Ok(settled)
+    }
+
+    /// [`Self::places`], looked up once.
+    pub(super) async fn known_places(
+        &self,
+        run: &Run,
+        here: &mut Here,
+        cost: &mut Cost,
+    ) -> Result<HashMap<u64, u64>, StepError> {
+        if here.places.is_none() {
+            here.places = Some(self.places(run, cost).await?);
+        }
+        Ok(here.places.clone().unwrap_or_default())
+    }
+
+    /// Numbers of warehouses made here, each with the location that it is: by an earlier run or by this one, which has
+    /// applied its locations before anything else.
     async fn places(&self, run: &Run, cost: &mut Cost) -> Result<HashMap<u64, u64>, StepError> {
         let mut places = HashMap::new();
         if !run.feeds.contains_key(&Feed::Locations) {
@@ -159,7 +198,8 @@ impl ImportStep {
         }
         let locations = self.stored_locations(run, cost).await?;
         let mut items = Items::List(locations.into_iter(), RangeTally::default());
-        let names = self.names(run, &items).await?;
+        let planned = run.state == RunState::Planning;
+        let names = if planned { self.names(run, &items).await? } else { Names::default() };
         loop {
             let batch = items.batch(run).await?;
             if batch.is_empty() {
@@ -169,7 +209,10 @@ impl ImportStep {
             let stored = self.catalog.get(&run.store, &keys, true, cost).await?;
             for (location, stored) in batch.iter().zip(stored) {
                 let number = match stored {
-                    Some(stored) => stored.local,
+                    Some(stored) => match names.place_of_imported(&run.store, &stored, location) {
+                        Pair::Is(ours) => Some(ours.key.external_id),
+                        _ => stored.local,
+                    },
                     None => names.place(&run.store, location).taken().map(|ours| ours.key.external_id),
                 };
                 places.extend(number.map(|number| (number, location.key.external_id)));
@@ -271,6 +314,29 @@ fn warehouse(run: &Run, names: &Names, candidate: &Candidate, promised: Option<&
         }
         Place::Ask(ours) => Kin::Like(lookalikes(run, candidate, &ours)),
         Place::Moved => Kin::Moved,
+    }
+}
+
+/// What a location becomes that has been imported as a warehouse of its own.
+fn imported(
+    run: &Run,
+    names: &Names,
+    candidate: &Candidate,
+    stored: &StoredRecord,
+    promised: Option<&Promises>,
+) -> Kin {
+    let key = candidate.key;
+    let as_shown = promised.is_none_or(|promised| {
+        let shown = promised.get(&(key.kind, key.external_id));
+        shown.is_some_and(|shown| shown.is_of_version(stored.version))
+    });
+    match names.place_of_imported(&run.store, stored, candidate) {
+        Pair::None => Kin::None,
+        Pair::Is(ours) if as_shown && is_as_shown(promised, &key, &ours) => {
+            Kin::Is(Box::new(taken_for(&ours, key, &candidate.source.record, &Known::default())))
+        }
+        Pair::Is(_) | Pair::Moved => Kin::Moved,
+        Pair::Ask(ours) => Kin::Like(lookalikes(run, candidate, &ours)),
     }
 }
 

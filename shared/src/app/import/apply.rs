@@ -13,11 +13,12 @@ use super::plan::{BATCH, Candidate, as_a_whole};
 use super::{ImportStep, StepError};
 use crate::domain::drift::Cause;
 use crate::domain::gone::gone;
-use crate::domain::lookalike::{Known, taken_for};
+use crate::domain::lookalike::{Known, settled, taken_for};
 use crate::domain::merge::{Terms, compare};
 use crate::domain::plan::{Comparison, Counts, Fingerprinted, Outcome, PlanEntry, count_as};
 use crate::domain::record::{Base, Digest, Kind, MAPPER_VERSION, Record, RecordKey, Standing, StoredRecord};
 use crate::domain::run::{ChunkId, Cost, Feed, Phase, Receipt, Run, RunState};
+use crate::domain::stock;
 use crate::domain::warning::Code;
 use crate::ports::PortError;
 use crate::ports::catalog::Expect;
@@ -30,9 +31,9 @@ pub(super) const CONCURRENCY: usize = 16;
 const TRIES: u32 = 3;
 
 /// One record to write: what was decided, and the source where there is one.
-struct Task {
-    entry: PlanEntry,
-    key: RecordKey,
+pub(super) struct Task {
+    pub entry: PlanEntry,
+    pub key: RecordKey,
     source: Option<Fingerprinted>,
     /// What its children are known to be, where it becomes one with a record made here.
     known: Known,
@@ -59,6 +60,9 @@ impl Task {
         Done { entry: self.entry, counts, codes: Vec::new(), cost, source: self.source }
     }
 }
+
+/// What is stored of a task: its record, and the one whose place that takes.
+type Found = (Option<StoredRecord>, Option<StoredRecord>);
 
 /// What became of a task.
 struct Done {
@@ -191,7 +195,8 @@ impl ImportStep {
         let keys: Vec<RecordKey> = tasks.iter().map(|task| task.key).collect();
         let places: Vec<RecordKey> = tasks.iter().map(Task::place).collect();
         let stored = self.catalog.get(&run.store, &places, true, &mut tally.cost).await?;
-        let journal = self.journal(place, tally.journal_pages, &keys, &stored, &mut tally.cost).await?;
+        let found: Vec<Found> = stored.into_iter().zip(self.giving_way(run, &tasks).await?).collect();
+        let journal = self.journal(place, tally.journal_pages, &keys, &found, &mut tally.cost).await?;
         tally.journal_pages += 1;
         let mut before: BTreeMap<(Kind, u64), StoredRecord> = BTreeMap::new();
         for entry in &journal {
@@ -202,7 +207,7 @@ impl ImportStep {
         // Each write is on a key of its own, so their order means nothing, but for parts that follow what they are part
         // of. Results keep the order of the tasks.
         let mut waves = [Vec::new(), Vec::new()];
-        for (at, (task, now)) in tasks.into_iter().zip(stored).enumerate() {
+        for (at, (task, now)) in tasks.into_iter().zip(found).enumerate() {
             let before = before.remove(&(task.key.kind, task.key.external_id));
             let follows = task.follows(before.as_ref());
             waves[usize::from(follows)].push((at, task, before, now));
@@ -210,11 +215,13 @@ impl ImportStep {
         let mut done: Vec<(usize, Done)> = Vec::new();
         for (wave, work) in waves.into_iter().enumerate() {
             let work = work.into_iter().map(async |(at, task, before, now)| {
-                let left = wave == 1 && !self.is_followed(run, &task).await?;
-                let written = match left {
+                let mut cost = Cost::default();
+                let left = wave == 1 && !self.is_followed(run, &task, &mut cost).await?;
+                let mut written = match left {
                     true => refused(task, Outcome::Blocked, Code::RunPlanStale, Cost::default()),
                     false => self.write(run, task, before, now).await?,
                 };
+                written.cost.add(cost);
                 Ok::<_, StepError>((at, written))
             });
             let written: Vec<_> = stream::iter(work).buffered(CONCURRENCY).collect().await;
@@ -236,7 +243,8 @@ impl ImportStep {
         Ok(true)
     }
 
-    /// Finds out what children of records made here are, where these become one with the shop's.
+    /// Finds out what children of records made here are, where these become one with the shop's, and which levels made
+    /// here lie where the shop's stand by now.
     async fn learn(
         &self,
         run: &Run,
@@ -248,7 +256,15 @@ impl ImportStep {
         for at in 0..tasks.len() {
             let RecordKey { kind, external_id, .. } = tasks[at].key;
             let local = |kind| before.get(&(kind, external_id)).filter(|ours| ours.key.source.is_local());
-            let Some(ours) = local(kind) else { continue };
+            let Some(ours) = local(kind) else {
+                let (theirs, ours) = (tasks[at].source.as_ref(), before.get(&(kind, external_id)));
+                if let (Kind::Stock, Some(theirs), Some(ours)) = (kind, theirs, ours)
+                    && stock::has_own(&ours.record, &theirs.record)
+                {
+                    tasks[at].known.places = self.known_places(run, &mut here, cost).await?;
+                }
+                continue;
+            };
             if kind == Kind::Category {
                 tasks[at].known.members = self.members(run, &ours.record).await?;
             } else if kind == Kind::Stock {
@@ -263,9 +279,9 @@ impl ImportStep {
     }
 
     /// Whether the record that a part goes with has become one with the same record made here.
-    async fn is_followed(&self, run: &Run, task: &Task) -> Result<bool, StepError> {
+    async fn is_followed(&self, run: &Run, task: &Task, cost: &mut Cost) -> Result<bool, StepError> {
         let key = RecordKey { kind: whole(task.key.kind), ..task.key };
-        let found = self.catalog.get(&run.store, &[key], true, &mut Cost::default()).await?;
+        let found = self.catalog.get(&run.store, &[key], true, cost).await?;
         Ok(found.into_iter().flatten().any(|of| of.local.is_some() && of.local == task.entry.adopts))
     }
 
@@ -303,33 +319,35 @@ impl ImportStep {
         place: Chunk<'_>,
         batch: u32,
         keys: &[RecordKey],
-        stored: &[Option<StoredRecord>],
+        found: &[Found],
         cost: &mut Cost,
     ) -> Result<Vec<JournalEntry>, StepError> {
         if let Some(entries) = place.journal(batch, cost).await? {
             return Ok(entries);
         }
-        let entries: Result<Vec<_>, _> =
-            keys.iter().zip(stored).map(|(key, stored)| JournalEntry::new(key, stored.as_ref())).collect();
-        let entries = entries?;
+        let before = |(key, (stored, replaced)): (&RecordKey, &Found)| {
+            JournalEntry::new(key, stored.as_ref(), replaced.as_ref())
+        };
+        let entries: Vec<JournalEntry> = keys.iter().zip(found).map(before).collect::<Result<_, _>>()?;
         place.put_journal(batch, &entries, cost).await?;
         Ok(entries)
     }
 
-    /// Writes one record. `before` is what it was when this chunk was first tried, `now` what it is.
+    /// Writes one record. `before` is what it was when this chunk was first tried, `now` what it is, with the record
+    /// whose place it takes.
     async fn write(
         &self,
         run: &Run,
         task: Task,
         before: Option<StoredRecord>,
-        mut now: Option<StoredRecord>,
+        (mut now, mut replaced): Found,
     ) -> Result<Done, StepError> {
         let mut cost = Cost::default();
         let version = |stored: &Option<StoredRecord>| stored.as_ref().map_or(0, |stored| stored.version);
         for _ in 0..TRIES {
             if now.as_ref().is_some_and(|stored| stored.written_run == run.id) {
                 // An earlier attempt wrote it; what it did is read off the before-image.
-                cost.catalogue_writes += 1;
+                cost.catalogue_writes += 1 + u64::from(task.entry.replaces.is_some());
                 let counts = decide(&task, before.as_ref(), run).counts;
                 return Ok(task.done(counts, cost));
             }
@@ -341,7 +359,8 @@ impl ImportStep {
             let joins =
                 task.entry.adopts.is_some() && now.as_ref().is_none_or(|now| now.key.source.is_local());
             let bound = run.from_preview.is_some() || task.source.is_none() || joins;
-            if outlived || source_moved || moved && bound {
+            let stays = task.entry.replaces != replaced.as_ref().map(|replaced| replaced.version);
+            if outlived || source_moved || moved && bound || stays {
                 return Ok(refused(task, Outcome::Blocked, Code::RunPlanStale, cost));
             }
             let compared = decide(&task, now.as_ref(), run);
@@ -354,13 +373,18 @@ impl ImportStep {
                 Some(now) if now.key.source.is_local() => Expect::Unlinked(now.version),
                 Some(now) => Expect::Version(now.version),
             };
-            match self.catalog.put(&run.store, &record, expect, &mut cost).await {
+            let put = match &replaced {
+                None => self.catalog.put(&run.store, &record, expect, &mut cost).await,
+                Some(replaced) => self.put_in_place(run, &record, replaced, &mut cost).await,
+            };
+            match put {
                 Ok(()) => {
                     return Ok(task.done(compared.counts, cost));
                 }
                 Err(PortError::Conflict) => {
                     let mut again = self.catalog.get(&run.store, &[task.place()], true, &mut cost).await?;
                     now = again.pop().flatten();
+                    replaced = self.given_way(run, &task).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -404,7 +428,12 @@ fn decide(task: &Task, stored: Option<&StoredRecord>, run: &Run) -> Comparison {
     match (&task.source, stored) {
         (Some(source), stored) => {
             let ours = stored.filter(|stored| stored.key.source.is_local());
-            let ours = ours.map(|ours| taken_for(ours, task.key, &source.record, &task.known));
+            let ours = match ours {
+                Some(ours) => Some(taken_for(ours, task.key, &source.record, &task.known)),
+                None => stored
+                    .filter(|_| !task.known.places.is_empty())
+                    .map(|stored| settled(stored, &source.record, &task.known.places)),
+            };
             compare(source, ours.as_ref().or(stored), Terms { run: &run.id, decisions: &run.decisions })
         }
         (None, Some(stored)) => gone(stored, run.options.on_missing),

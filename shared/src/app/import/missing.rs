@@ -162,7 +162,7 @@ impl ImportStep {
                 match record.standing {
                     Standing::Active => news.push(record.key.external_id),
                     standing if standing.is_due(chosen) => known.push(record.key.external_id),
-                    Standing::Missing { .. } | Standing::Detached => {}
+                    Standing::Missing { .. } | Standing::Detached | Standing::Replaced { .. } => {}
                 }
             }
         }
@@ -225,6 +225,7 @@ impl ImportStep {
                     diff: Vec::new(),
                     candidates: Vec::new(),
                     adopts: stored.local,
+                    replaces: None,
                 };
                 planner.keep(entry, compared, cost).await?;
             }

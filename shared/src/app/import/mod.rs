@@ -21,6 +21,7 @@ mod prove;
 mod reach;
 pub mod reconcile;
 pub mod records;
+mod replace;
 pub mod requests;
 mod retry;
 mod shop;

@@ -424,6 +424,9 @@ pub(crate) struct JournalEntry {
     /// Whether it was linked to no shop.
     #[serde(rename = "u", default, skip_serializing_if = "std::ops::Not::not")]
     unlinked: bool,
+    /// The record whose place it took.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    replaced: Option<BeforeImage>,
 }
 
 /// The stored form of a record, within a journal.
@@ -447,7 +450,11 @@ pub(crate) struct BeforeImage {
 }
 
 impl JournalEntry {
-    pub fn new(key: &RecordKey, before: Option<&StoredRecord>) -> Result<Self, PortError> {
+    pub fn new(
+        key: &RecordKey,
+        before: Option<&StoredRecord>,
+        replaced: Option<&StoredRecord>,
+    ) -> Result<Self, PortError> {
         let image = |stored: &StoredRecord| -> Result<BeforeImage, PortError> {
             let content = stored.record.to_stored_json().map_err(|e| malformed("record", e))?;
             let content = String::from_utf8(content).map_err(|e| malformed("record", e))?;
@@ -471,13 +478,17 @@ impl JournalEntry {
             before: before.map(image).transpose()?,
             local: before.and_then(number),
             unlinked,
+            replaced: replaced.map(image).transpose()?,
         })
+    }
+
+    fn key(&self, source: Source) -> RecordKey {
+        RecordKey { source, kind: self.kind, external_id: self.external_id }
     }
 
     /// The key under which the record stands, whether or not it is linked.
     pub fn place(&self, source: Source) -> RecordKey {
-        let key = RecordKey { source, kind: self.kind, external_id: self.external_id };
-        self.local.map_or(key, |number| RecordKey::local(source.provider, self.kind, number))
+        self.local.map_or(self.key(source), |number| RecordKey::local(source.provider, self.kind, number))
     }
 
     /// Its number here, where it was made here.
@@ -487,22 +498,31 @@ impl JournalEntry {
 
     /// The record as it was; none where there was none.
     pub fn stored(&self, source: Source) -> Result<Option<StoredRecord>, PortError> {
-        let Some(image) = &self.before else { return Ok(None) };
-        let base = hex::decode(&image.base).ok().and_then(|bytes| Base::from_bytes(&bytes));
-        Ok(Some(StoredRecord {
-            key: match self.unlinked {
-                true => self.place(source),
-                false => RecordKey { source, kind: self.kind, external_id: self.external_id },
-            },
-            local: self.local.filter(|_| !self.unlinked),
-            version: image.version,
-            written_run: image.written_run.clone(),
-            standing: image.standing.clone(),
-            digest: image.digest,
+        let key = if self.unlinked { self.place(source) } else { self.key(source) };
+        let local = self.local.filter(|_| !self.unlinked);
+        self.before.as_ref().map(|image| image.stored(key, local)).transpose()
+    }
+
+    /// The record whose place it took, as that was.
+    pub fn replaced(&self, source: Source) -> Result<Option<StoredRecord>, PortError> {
+        self.replaced.as_ref().map(|image| image.stored(self.key(source), None)).transpose()
+    }
+}
+
+impl BeforeImage {
+    fn stored(&self, key: RecordKey, local: Option<u64>) -> Result<StoredRecord, PortError> {
+        let base = hex::decode(&self.base).ok().and_then(|bytes| Base::from_bytes(&bytes));
+        Ok(StoredRecord {
+            key,
+            local,
+            version: self.version,
+            written_run: self.written_run.clone(),
+            standing: self.standing.clone(),
+            digest: self.digest,
             base: base.ok_or_else(|| malformed("journal", "odd base"))?,
-            mapper: image.mapper,
-            record: Record::from_stored_json(self.kind, image.content.get().as_bytes())
+            mapper: self.mapper,
+            record: Record::from_stored_json(key.kind, self.content.get().as_bytes())
                 .map_err(|e| malformed("journal", e))?,
-        }))
+        })
     }
 }

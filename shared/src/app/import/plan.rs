@@ -232,11 +232,13 @@ impl ImportStep {
             let batch = self.picked(run, &mut pick, batch, cost).await?;
             let keys: Vec<RecordKey> = batch.iter().map(|candidate| candidate.key).collect();
             let stored = self.catalog.get(&run.store, &keys, false, cost).await?;
+            let settled = self.settled(run, &batch, &stored, &mut here, cost).await?;
             let promised = preview.entries(self, run, &adopt::with_wholes(&keys), cost).await?;
             let kin = self.kin(run, &batch, &stored, &names, promised.as_ref(), &mut here, cost).await?;
-            for ((candidate, stored), kin) in batch.into_iter().zip(stored).zip(kin) {
+            for (((candidate, stored), settled), kin) in batch.into_iter().zip(stored).zip(settled).zip(kin) {
                 let found = Found {
                     kin,
+                    settled,
                     code: names.code(&candidate),
                     decided: run.decisions.adopted(candidate.key.kind, candidate.key.external_id).is_some()
                         || names.is_decided(&candidate),
@@ -297,6 +299,8 @@ impl ImportStep {
 /// What a candidate is held against beside what is stored under its key.
 struct Found<'a> {
     kin: Kin,
+    /// What is stored, without what it holds of its own where the shop's stands; none where it holds nothing there.
+    settled: Option<StoredRecord>,
     /// What its name says.
     code: Option<Code>,
     /// Whether the merchant has decided which record it is.
@@ -355,38 +359,53 @@ impl<'a> Planner<'a> {
             Kin::Like(like) => (false, like, None),
             Kin::Is(ours) => (false, Vec::new(), Some(ours)),
         };
-        let ours = stored.or(is.as_deref());
+        // What was made here and takes the place of what is stored is compared in that one's stead.
+        let replaces = is.as_ref().and(stored).map(|stored| stored.version);
+        let ours = is.as_deref().or(stored);
         let mut compared = match ours {
             // What is new as a whole is written as it came: a plan needs no copy of it.
             None => as_a_whole(&candidate.source, Outcome::Created),
             Some(_) => self.compare(&candidate.source, ours, &Decisions::default()),
         };
+        let settled = found.settled.as_ref();
+        let settled = settled.map(|ours| self.compare(&candidate.source, Some(ours), &Decisions::default()));
         let version = ours.map_or(0, |ours| ours.version);
         let of_place = candidate.key.kind == Kind::Warehouse;
         if candidate.truncated {
             self.receipt.whole = false;
             codes.push(Code::SrcChildTruncated);
             compared = as_a_whole(&candidate.source, Outcome::Failed);
-        } else if of_place && !like.is_empty() {
+        } else if of_place && !like.is_empty() && stored.is_none() {
             codes.push(Code::LocMatchAmbiguous);
             compared = as_a_whole(&candidate.source, Outcome::Blocked);
         } else if moved
             || found.promised.is_some_and(|promise| {
-                let now = Promise::new(compared.outcome, candidate.source.digest, version);
+                let promise_of =
+                    |compared: &Comparison| Promise::new(compared.outcome, candidate.source.digest, version);
+                let now = promise_of(&compared);
+                // Whether a warehouse had become a location's when the preview was made makes no difference.
+                let kept = settled.as_ref().is_some_and(|settled| !promise_of(settled).breaks(promise));
                 // What was decided to be another record than was shown is bound to what was shown of that one.
-                let decided = stored.is_none() && (found.decided || is.is_some() && !of_place);
-                now.breaks(promise) && !(decided && now.is_of_same_source(promise))
+                let free = stored.is_none() || replaces.is_some();
+                let decided = free && (found.decided || is.is_some() && !of_place);
+                now.breaks(promise) && !kept && !(decided && now.is_of_same_source(promise))
             })
         {
             codes.push(Code::RunPlanStale);
             compared = as_a_whole(&candidate.source, Outcome::Blocked);
         } else {
-            if !self.run.decisions.is_empty() && ours.is_some() {
+            if let Some(settled) = settled {
+                compared = settled;
+            } else if !self.run.decisions.is_empty() && ours.is_some() {
                 compared = self.compare(&candidate.source, ours, &self.run.decisions);
             }
             match &is {
                 Some(ours) if ours.key.kind == adopt::whole(ours.key.kind) => codes.push(Code::IdAdopted),
-                None if of_place => codes.extend(renamed(&compared)),
+                None if of_place => {
+                    codes.extend(renamed(&compared));
+                    let suspect = !like.is_empty() && found.code.is_none();
+                    codes.extend(suspect.then_some(Code::LocDuplicateSuspect));
+                }
                 None if !like.is_empty() => codes.extend(adopt::codes(&like)),
                 _ => {}
             }
@@ -415,9 +434,8 @@ impl<'a> Planner<'a> {
             codes,
             diff: Vec::new(),
             candidates: like,
-            adopts: ours
-                .filter(|_| stored.is_some() || compared.outcome.writes())
-                .and_then(|ours| ours.local),
+            adopts: ours.filter(|_| is.is_none() || compared.outcome.writes()).and_then(|ours| ours.local),
+            replaces: replaces.filter(|_| compared.outcome.writes()),
         };
         self.keep(entry, compared, cost).await
     }
@@ -440,7 +458,8 @@ impl<'a> Planner<'a> {
         if entry.outcome.writes() {
             self.receipt.changes.take(&entry);
         }
-        if entry.outcome != Outcome::Unchanged || entry.codes.contains(&Code::IdDetachedLocalDelete) {
+        let to_decide = entry.codes.contains(&Code::IdDetachedLocalDelete) || !entry.candidates.is_empty();
+        if entry.outcome != Outcome::Unchanged || to_decide {
             self.writer.push(&entry, cost).await?;
         }
         Ok(())

@@ -35,6 +35,11 @@ impl Promise {
         shown.is_some_and(|shown| shown.source == self.source)
     }
 
+    /// Whether it was shown of this version of what is stored.
+    pub fn is_of_version(&self, version: u64) -> bool {
+        self.version == version
+    }
+
     /// Whether it was shown that the record may be this one made here, in this version.
     pub fn proposes(&self, number: u64, version: u64) -> bool {
         self.proposed.contains(&(number, version))

@@ -275,6 +275,9 @@ pub struct ShownRecord {
     pub external_id: String,
     /// Its id in the store.
     pub internal_id: String,
+    /// The id in the store of the warehouse that was imported for it and gives way to that one: it is archived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// Its title.
     pub label: String,
     /// The decision.
@@ -323,6 +326,7 @@ impl ShownRecord {
             resource: resource_of(&entry),
             external_id: entry.external_id.to_string(),
             internal_id: entry.adopts.map_or(key, local).internal_id(store).to_string(),
+            replaces: entry.replaces.map(|_| key.internal_id(store).to_string()),
             label: entry.label,
             outcome: entry.outcome,
             applied: applied && entry.outcome != Outcome::Blocked && entry.outcome != Outcome::Failed,

@@ -125,14 +125,15 @@ impl ImportStep {
         let mut work = Vec::with_capacity(decisions.len());
         for decision in decisions {
             let key = (decision.entry.kind, decision.entry.external_id);
-            let before = before.remove(&key).map(|entry| entry.stored(run.source)).transpose()?.flatten();
-            work.push((decision, before, stored.remove(&key)));
+            if let Some(journal) = before.remove(&key) {
+                work.push((decision, journal, stored.remove(&key)));
+            }
         }
         // Each is a record of its own, so their order means nothing. Results keep it.
-        let work = work.into_iter().map(async |(Decision { mut entry, mut counts }, before, now)| {
+        let work = work.into_iter().map(async |(Decision { mut entry, mut counts }, journal, now)| {
             let mut cost = Cost::default();
             let acts = entry.outcome.writes() || entry.outcome == Outcome::Removed;
-            if acts && !self.revert(run, &entry, before.as_ref(), now.as_ref(), &mut cost).await? {
+            if acts && !self.revert(run, &entry, journal, now.as_ref(), &mut cost).await? {
                 entry.outcome = Outcome::Blocked;
                 entry.codes.push(Code::UndoSkippedEdited);
                 counts = moved(&counts);
@@ -186,12 +187,14 @@ impl ImportStep {
         &self,
         run: &Run,
         decided: &PlanEntry,
-        before: Option<&StoredRecord>,
+        journal: &JournalEntry,
         now: Option<&StoredRecord>,
         cost: &mut Cost,
     ) -> Result<bool, StepError> {
+        let (before, replaced) = (journal.stored(run.source)?, journal.replaced(run.source)?);
+        let (before, writes) = (before.as_ref(), 1 + u64::from(replaced.is_some()));
         if is_back(run, before, now) {
-            cost.catalogue_writes += 1;
+            cost.catalogue_writes += writes;
             return Ok(true);
         }
         let version = decided.version;
@@ -210,7 +213,10 @@ impl ImportStep {
                     true => Expect::Version(version),
                     false => Expect::Linked(now.key, version),
                 };
-                self.catalog.put(&run.store, &back, expect, cost).await
+                match replaced {
+                    None => self.catalog.put(&run.store, &back, expect, cost).await,
+                    Some(replaced) => self.give_back(run, &back, replaced, cost).await,
+                }
             }
         };
         match wrote {
@@ -218,7 +224,7 @@ impl ImportStep {
             Err(PortError::Conflict) => {
                 let now = self.catalog.get(&run.store, &[now.place()], true, cost).await?.pop().flatten();
                 let back = is_back(run, before, now.as_ref());
-                cost.catalogue_writes += u64::from(back);
+                cost.catalogue_writes += if back { writes } else { 0 };
                 Ok(back)
             }
             Err(error) => Err(error.into()),
@@ -262,6 +268,7 @@ fn decide(
             diff: Vec::new(),
             candidates: Vec::new(),
             adopts: entry.local(),
+            replaces: None,
         },
         counts: count_as(&of.record, outcome),
     };

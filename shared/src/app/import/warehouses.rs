@@ -1,9 +1,13 @@
 //! Which warehouse a location is. First hit wins: the one that it was imported as or linked to, which is one item; the only
 //! one made here of its name and address, where no other location has them; one made here of its name, about which the
 //! merchant decides; none, so that it becomes a new one. Never by name alone.
+//!
+//! One that was imported and one made here of the same name may be one place twice. They are shown together, and become one
+//! where that is decided.
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::plan::{Candidate, Items};
@@ -38,6 +42,18 @@ pub(super) enum Place<'a> {
     /// It may be one of these; the merchant has to decide.
     Ask(Vec<StoredRecord>),
     /// It was decided to be one that is no longer there, or linked already.
+    Moved,
+}
+
+/// What becomes of a location that is a warehouse already.
+pub(super) enum Pair {
+    /// It stays that.
+    None,
+    /// This one, which was made here, takes its place.
+    Is(Box<StoredRecord>),
+    /// One of these may be the same; the merchant may decide so.
+    Ask(Vec<StoredRecord>),
+    /// It was decided to be one that is no longer there or as it was.
     Moved,
 }
 
@@ -85,6 +101,34 @@ impl Names {
             (Some(ours), None) if only_there && !self.is_claimed(store, ours) => Place::Is(ours),
             _ if alike.is_empty() => Place::New,
             _ => Place::Ask(alike.to_vec()),
+        }
+    }
+
+    /// Warehouses made here that have the name of one that was imported, as they are called here: whoever renames or archives
+    /// one of them says that they are two.
+    pub fn twins(&self, imported: &StoredRecord, candidate: &Candidate) -> Vec<StoredRecord> {
+        if imported.local.is_some() {
+            return Vec::new();
+        }
+        // Of what was deleted here no name is left.
+        let name = imported.record.get("name").as_str().unwrap_or(&candidate.label);
+        let alike = self.unlinked.get(&normalised(name)).map_or(&[][..], Vec::as_slice);
+        let in_use = |ours: &&StoredRecord| *ours.record.get("active") != Value::Bool(false);
+        alike.iter().filter(in_use).cloned().collect()
+    }
+
+    /// What becomes of a location that has been imported as a warehouse of its own.
+    pub fn place_of_imported(&self, store: &StoreId, imported: &StoredRecord, candidate: &Candidate) -> Pair {
+        let twins = self.twins(imported, candidate);
+        match self.decided.get(&candidate.key.external_id) {
+            None if twins.is_empty() => Pair::None,
+            None => Pair::Ask(twins),
+            // It has been done.
+            Some(decided) if imported.internal_id(store) == *decided => Pair::None,
+            Some(decided) => {
+                let ours = twins.into_iter().find(|ours| ours.internal_id(store) == *decided);
+                ours.map_or(Pair::Moved, |ours| Pair::Is(Box::new(ours)))
+            }
         }
     }
 

@@ -7,10 +7,10 @@ use super::samples::{self, SOURCE, key, record};
 use super::{Checked, rules};
 use crate::domain::ids::StoreId;
 use crate::domain::lookalike::{Mark, marks};
-use crate::domain::record::{Child, Kind, RecordKey, Source, StoredRecord};
+use crate::domain::record::{Child, Kind, Record, RecordKey, Source, Standing, StoredRecord};
 use crate::domain::run::Cost;
 use crate::ports::PortError;
-use crate::ports::catalog::{Catalog, Expect};
+use crate::ports::catalog::{Catalog, Edit, Expect};
 
 /// Checks every rule.
 pub(super) async fn all(catalog: &dyn Catalog) -> Checked {
@@ -19,6 +19,8 @@ pub(super) async fn all(catalog: &dyn Catalog) -> Checked {
         a_record_made_here_becomes_the_shop_s_and_keeps_its_id,
         a_linked_record_is_released_as_it_was,
         of_many_who_link_one_record_one_wins,
+        one_made_here_takes_another_s_place_and_gives_it_back,
+        of_many_who_take_a_place_one_wins,
         lists_and_indexes_pass_over_links;
         (catalog)
     )
@@ -162,6 +164,102 @@ async fn of_many_who_link_one_record_one_wins(catalog: &dyn Catalog) -> Checked 
     assert_eq!(puts.iter().filter(|put| is_conflict(put)).count(), 5, "{puts:?}");
     assert_eq!(get(catalog, &store, rivals[won].key).await?.as_ref(), Some(&rivals[won]));
     assert_eq!(get(catalog, &store, rivals[1 - won % 2].key).await?, None);
+    Ok(())
+}
+
+/// One made here as it takes the place of another, and the other as it is then.
+fn taking(ours: &StoredRecord, theirs: &StoredRecord) -> [StoredRecord; 2] {
+    let standing = Standing::Replaced { by: ours.key.external_id };
+    let replaced = StoredRecord { standing, version: theirs.version + 1, ..theirs.clone() };
+    [linked(ours, theirs.key.external_id), replaced]
+}
+
+async fn put_both(
+    catalog: &dyn Catalog,
+    store: &StoreId,
+    [one, other]: &[StoredRecord; 2],
+) -> Result<Cost, PortError> {
+    let mut cost = Cost::default();
+    catalog.put_both(store, [one, other], &mut cost).await.map(|()| cost)
+}
+
+async fn one_made_here_takes_another_s_place_and_gives_it_back(catalog: &dyn Catalog) -> Checked {
+    for bytes in [0, LARGE] {
+        let store = samples::store()?;
+        let (ours, theirs) =
+            (made_here(4, 3, &["A"], bytes), record(key(Kind::Product, 71), 2, "Theirs", bytes));
+        put(catalog, &store, &ours, Expect::Absent).await?;
+        let taken = taking(&ours, &theirs);
+        assert!(
+            is_conflict(&put_both(catalog, &store, &taken).await),
+            "there is nothing to take the place of"
+        );
+        put(catalog, &store, &theirs, Expect::Absent).await?;
+        for (of_ours, of_theirs) in [(4, 2), (2, 2), (3, 3), (3, 1)] {
+            let ours = StoredRecord { version: of_ours, ..ours.clone() };
+            let theirs = StoredRecord { version: of_theirs, ..theirs.clone() };
+            let refused = put_both(catalog, &store, &taking(&ours, &theirs)).await;
+            assert!(is_conflict(&refused), "{of_ours} {of_theirs}: {refused:?}");
+        }
+        assert_eq!(get(catalog, &store, ours.key).await?.as_ref(), Some(&ours));
+        assert_eq!(get(catalog, &store, theirs.key).await?.as_ref(), Some(&theirs));
+
+        let cost = put_both(catalog, &store, &taken).await?;
+        assert_eq!(cost.catalogue_writes, 2);
+        let (id, derived) = (ours.internal_id(&store), theirs.internal_id(&store));
+        for found in [
+            get(catalog, &store, theirs.key).await?,
+            get(catalog, &store, ours.key).await?,
+            catalog.find(&store, Kind::Product, id).await?,
+        ] {
+            assert_eq!(found.as_ref(), Some(&taken[0]));
+        }
+        assert_eq!(catalog.find(&store, Kind::Product, derived).await?.as_ref(), Some(&taken[1]));
+        // Both are listed, one is the shop's, and none is nobody's any more.
+        let listed = catalog.list(&store, Kind::Product, None, 10).await?.items;
+        assert!(listed.len() == 2 && taken.iter().all(|one| listed.contains(one)), "{}", listed.len());
+        let ids =
+            catalog.external_ids(&store, SOURCE, Kind::Product, None, &mut Cost::default()).await?.items;
+        assert_eq!((ids, bearing(catalog, &store, &["A"]).await?), (vec![71], vec![vec![]]));
+
+        // What is changed of either stands where it did.
+        let next = StoredRecord { version: 5, ..taken[0].clone() };
+        put(catalog, &store, &next, Expect::Version(4)).await?;
+        catalog.edit(&store, &taken[1], Edit::Delete, &mut Cost::default()).await?;
+        let emptied = StoredRecord { version: 4, record: Record::empty(Kind::Product), ..taken[1].clone() };
+        assert_eq!(catalog.find(&store, Kind::Product, derived).await?.as_ref(), Some(&emptied));
+        assert_eq!(get(catalog, &store, theirs.key).await?.as_ref(), Some(&next));
+        assert!(is_conflict(&put(catalog, &store, &theirs, Expect::Absent).await));
+
+        let back =
+            [StoredRecord { version: 6, ..ours.clone() }, StoredRecord { version: 5, ..theirs.clone() }];
+        put_both(catalog, &store, &back).await?;
+        assert_eq!(get(catalog, &store, ours.key).await?.as_ref(), Some(&back[0]));
+        assert_eq!(get(catalog, &store, theirs.key).await?.as_ref(), Some(&back[1]));
+        assert_eq!(bearing(catalog, &store, &["A"]).await?, [vec![4]]);
+    }
+    Ok(())
+}
+
+async fn of_many_who_take_a_place_one_wins(catalog: &dyn Catalog) -> Checked {
+    let store = samples::store()?;
+    let theirs = record(key(Kind::Warehouse, 71), 1, "Theirs", 0);
+    put(catalog, &store, &theirs, Expect::Absent).await?;
+    let mut rivals = Vec::new();
+    for number in 1..=4 {
+        let local = RecordKey::local(samples::PROVIDER, Kind::Warehouse, number);
+        let ours = record(local, 1, "Own", 0);
+        put(catalog, &store, &ours, Expect::Absent).await?;
+        rivals.push(taking(&ours, &theirs));
+    }
+    let puts = join_all(rivals.iter().map(|rival| put_both(catalog, &store, rival))).await;
+    let won = puts.iter().position(Result::is_ok).ok_or("none won")?;
+    assert_eq!(puts.iter().filter(|put| is_conflict(put)).count(), 3, "{puts:?}");
+    assert_eq!(get(catalog, &store, theirs.key).await?.as_ref(), Some(&rivals[won][0]));
+    for (at, [rival, _]) in rivals.iter().enumerate().filter(|(at, _)| *at != won) {
+        let stored = get(catalog, &store, rival.place()).await?;
+        assert_eq!(stored.map(|stored| (stored.version, stored.local)), Some((1, None)), "{at}");
+    }
     Ok(())
 }
 
