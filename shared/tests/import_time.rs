@@ -56,6 +56,26 @@ async fn deliver_late(world: &World, waiting: Waiting) {
     }
 }
 
+/// Carries a run on to its end, in steps with all their time or with none, while a fault strikes a call. Returns how many
+/// calls that took.
+async fn go_on(world: &World, late: bool, fault: Option<(usize, Fault)>) -> usize {
+    world.faults.revive();
+    if let Some((call, fault)) = fault {
+        world.faults.at(call, fault);
+    }
+    while let Some(waiting) = world.queue.pop_or_wait() {
+        if late {
+            deliver_late(world, waiting).await;
+        } else {
+            world.deliver(waiting).await;
+        }
+        world.faults.restart();
+    }
+    let calls = world.faults.made();
+    world.faults.revive();
+    calls
+}
+
 /// What a run left behind: records, numbers, and every page that someone may read later. What belongs to a plan that
 /// was begun anew is never read.
 async fn left_behind(world: &World, run: &RunId) -> String {
@@ -140,16 +160,7 @@ async fn a_crash_at_any_call_of_a_run_without_time_changes_nothing_about_the_res
     let without_time = async |fault: Option<(usize, Fault)>| {
         let world = changed(30, 100).await;
         let run = world.start(false, None).await;
-        world.faults.revive();
-        if let Some((call, fault)) = fault {
-            world.faults.at(call, fault);
-        }
-        while let Some(waiting) = world.queue.pop_or_wait() {
-            deliver_late(&world, waiting).await;
-            world.faults.restart();
-        }
-        let calls = world.faults.calls().len();
-        world.faults.revive();
+        let calls = go_on(&world, true, fault).await;
         (left_behind(&world, &run).await, calls)
     };
     let (clean, calls) = without_time(None).await;
@@ -210,21 +221,8 @@ async fn what_is_missing_is_planned_in_as_many_steps_as_it_takes() {
         let options = AskedOptions { on_missing: Some(OnMissing::Archive), ..AskedOptions::default() };
         let request = StartRun { options, ..StartRun::default() };
         let run = world.imports.start(world.asker(), request, None).await.unwrap();
-        world.faults.revive();
-        if let Some((call, fault)) = fault {
-            world.faults.at(call, fault);
-        }
-        while let Some(waiting) = world.queue.pop_or_wait() {
-            if late {
-                deliver_late(&world, waiting).await;
-            } else {
-                world.deliver(waiting).await;
-            }
-            world.faults.restart();
-        }
-        let (hops, calls) = (world.queue.bodies().len(), world.faults.made());
-        world.faults.revive();
-        (left_behind(&world, &run).await, hops, calls)
+        let calls = go_on(&world, late, fault).await;
+        (left_behind(&world, &run).await, world.queue.bodies().len(), calls)
     };
     let (expected, messages, _) = planned(false, None).await;
     assert!(
@@ -253,20 +251,8 @@ async fn undone(late: bool, fault: Option<(usize, Fault)>) -> (String, usize, us
     }
     let run = world.imports.undo(world.asker(), &of_run, None).await.unwrap();
     let before = world.queue.bodies().len();
-    world.faults.revive();
-    if let Some((call, fault)) = fault {
-        world.faults.at(call, fault);
-    }
-    while let Some(waiting) = world.queue.pop_or_wait() {
-        if late {
-            deliver_late(&world, waiting).await;
-        } else {
-            world.deliver(waiting).await;
-        }
-        world.faults.restart();
-    }
-    let (messages, calls) = (world.queue.bodies().len() - before, world.faults.made());
-    world.faults.revive();
+    let calls = go_on(&world, late, fault).await;
+    let messages = world.queue.bodies().len() - before;
     (left_behind(&world, &run).await.replace(of_run.as_str(), "OF_RUN"), messages, calls)
 }
 
